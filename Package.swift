@@ -1,0 +1,69 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// In release the kernel's modules are Embedded Swift for a freestanding image; in debug the same sources
+// are built hosted, so that `swift test` can test what is pure logic. docs/building.md explains the flags.
+let release: BuildSettingCondition = .when(configuration: .release)
+let checked: [SwiftSetting] = Context.environment["MARTLET_CHECKED"] == "1" ? [.define("CHECKED")] : []
+
+let freestanding: [SwiftSetting] = checked + [
+  .enableExperimentalFeature("Embedded", release),
+  .enableExperimentalFeature("Lifetimes"),
+  .enableExperimentalFeature("RawLayout"),
+  .enableExperimentalFeature("BuiltinModule"),
+  .unsafeFlags([
+    "-wmo", "-enforce-exclusivity=unchecked",
+    "-Xfrontend", "-disable-stack-protector", "-Xfrontend", "-function-sections",
+    "-Xcc", "-mno-sse", "-Xcc", "-mno-mmx", "-Xcc", "-mno-red-zone",
+    "-Xcc", "-Xclang", "-Xcc", "-target-feature", "-Xcc", "-Xclang", "-Xcc", "+soft-float",
+    "-Xcc", "-DKERNEL_IMAGE",
+  ], release),
+]
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatWarning("StrictMemorySafety", as: .error),
+]
+let kernelC: [CSetting] = [
+  .define("KERNEL_IMAGE", release),
+  .unsafeFlags([
+    "-mno-sse", "-mgeneral-regs-only", "-mno-red-zone", "-fno-stack-protector", "-ffreestanding",
+    "-ffunction-sections", "-fno-omit-frame-pointer",
+  ], release),
+]
+
+let package = Package(
+  name: "martlet",
+  products: [
+    .executable(name: "martlet", targets: ["martlet"]),
+    .executable(name: "martlet-kernel", targets: ["KernelImage"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+  ],
+  targets: [
+    .target(name: "CLinux", cSettings: kernelC),
+    .target(name: "CMachine", dependencies: ["CLinux"], cSettings: kernelC),
+    .target(name: "CBoot"),
+    .target(name: "CTool"),
+    .target(name: "Machine", dependencies: ["CLinux", "CMachine", "CBoot"], swiftSettings: freestanding),
+    .target(name: "Kernel", dependencies: ["Machine", "CLinux"], swiftSettings: freestanding + strict),
+    .executableTarget(
+      name: "KernelImage", dependencies: ["Kernel", "Machine", "CMachine"], swiftSettings: freestanding,
+      linkerSettings: [
+        .unsafeFlags([
+          "-nostartfiles", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-static",
+          "-Xlinker", "--entry=_start", "-Xlinker", "--image-base=0x680000000000",
+          "-Xclang-linker", "-fuse-ld=lld", "-Xlinker", "-z", "-Xlinker", "noexecstack",
+        ], release)
+      ]),
+    .executableTarget(
+      name: "martlet",
+      dependencies: [
+        "CBoot", "CTool", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+    .testTarget(name: "MachineTests", dependencies: ["Machine"]),
+    .testTarget(name: "KernelTests", dependencies: ["Kernel", "Machine"]),
+  ]
+)
