@@ -1,0 +1,66 @@
+// What the compiler expects of a C library, and the C names of the allocator that Swift's runtime calls.
+#include "machine.h"
+
+struct machine_vcpu machine_vcpus[MACHINE_MAXIMUM_VCPUS] __attribute__((aligned(64)));
+struct machine_words machine_words_storage __attribute__((aligned(64)));
+_Static_assert(sizeof(struct machine_vcpu) % 64 == 0, "vCPUs share no cache line");
+_Static_assert(__builtin_offsetof(struct machine_carrier, stack_top) == 8, "entry.S");
+_Static_assert(__builtin_offsetof(struct machine_carrier, current) == 16, "machine.h");
+_Static_assert(__builtin_offsetof(struct machine_carrier, vcpu) == 24, "entry.S");
+_Static_assert(__builtin_offsetof(struct machine_carrier, state) == 32, "entry.S");
+_Static_assert(__builtin_offsetof(struct machine_carrier, tid) == 44, "Carrier.swift");
+_Static_assert(sizeof(struct machine_frame) == MACHINE_FRAME_SIZE, "entry.S");
+_Static_assert(sizeof(struct machine_carrier) <= 4096, "the park stack begins there");
+
+#ifdef KERNEL_IMAGE
+void *memcpy(void *restrict to, const void *restrict from, size_t count) {
+  void *result = to;
+  __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count)::"memory");
+  return result;
+}
+
+void *memset(void *to, int value, size_t count) {
+  void *result = to;
+  __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+  return result;
+}
+
+void *memmove(void *to, const void *from, size_t count) {
+  if ((uintptr_t)to - (uintptr_t)from >= count) return memcpy(to, from, count);
+  char *t = to;
+  const char *f = from;
+  while (count && (count & 7)) { count--; t[count] = f[count]; __asm__ volatile("" ::: "memory"); }
+  while (count) {                        // overlapping upwards: eight bytes at a time from the end
+    uint64_t word;
+    count -= 8;
+    __builtin_memcpy(&word, f + count, 8);
+    __builtin_memcpy(t + count, &word, 8);
+    __asm__ volatile("" ::: "memory");
+  }
+  return to;
+}
+
+int memcmp(const void *a, const void *b, size_t count) {
+  const unsigned char *x = a, *y = b;
+  for (size_t i = 0; i < count; i++)
+    if (x[i] != y[i]) return x[i] - y[i];
+  return 0;
+}
+
+size_t strlen(const char *s) {
+  size_t n = 0;
+  while (s[n]) { n++; __asm__ volatile(""); }
+  return n;
+}
+
+int kernel_memalign(void **, size_t, size_t);
+void kernel_free(void *);
+size_t kernel_usable_size(void *);
+int posix_memalign(void **out, size_t align, size_t count) { return kernel_memalign(out, align, count); }
+void free(void *p) { kernel_free(p); }
+size_t malloc_usable_size(void *p) { return kernel_usable_size(p); }
+#else
+static struct machine_vcpu hosted_vcpu;
+static struct machine_carrier hosted = {.self = &hosted, .vcpu = &hosted_vcpu, .state = MACHINE_KERNEL};
+struct machine_carrier *_Nonnull arch_carrier(void) { return &hosted; }
+#endif

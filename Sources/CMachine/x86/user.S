@@ -1,0 +1,142 @@
+// User access. Each instruction that may fault has a row in the fix-up table: where it faults, where to go on when
+// the page cannot be had. A fault is first offered to the address space (arch_copy_fault), since the page may only be
+// unfilled; the instruction then simply runs again.
+  .text
+  .globl arch_user_copy, arch_user_clear, arch_user_load32, arch_user_compare_exchange32
+
+// (to, from, count) -> bytes not copied
+arch_user_copy:
+  mov %rdx, %rcx
+1: rep movsb
+2: mov %rcx, %rax
+  ret
+// (to, count) -> bytes not cleared
+arch_user_clear:
+  mov %rsi, %rcx
+  xor %eax, %eax
+3: rep stosb
+4: mov %rcx, %rax
+  ret
+// (address, value) -> 0, or 1 where it faulted
+arch_user_load32:
+5: mov (%rdi), %ecx
+  mov %ecx, (%rsi)
+  xor %eax, %eax
+  ret
+6: mov $1, %eax
+  ret
+// (address, expected, desired) -> 0 and *expected what was there, or 1 where it faulted
+arch_user_compare_exchange32:
+  mov (%rsi), %eax
+7: lock cmpxchg %edx, (%rdi)
+  mov %eax, (%rsi)
+  xor %eax, %eax
+  ret
+8: mov $1, %eax
+  ret
+
+  .section machine_fixups,"aR"
+  .quad 1b, 2b
+  .quad 3b, 4b
+  .quad 5b, 6b
+  .quad 7b, 8b
+  .text
+
+#ifdef KERNEL_IMAGE
+// A fault at a fix-up row. The signal handler pushed onto the interrupted kernel stack, from the top down: the
+// faulting instruction, its fix-up, the error code, the address.
+  .globl arch_copy_fault
+arch_copy_fault:
+  push %rax
+  push %rcx
+  push %rdx
+  push %rsi
+  push %rdi
+  push %r8
+  push %r9
+  push %r10
+  push %r11
+  push %rbp
+  mov 80(%rsp), %rdi        // address
+  mov 88(%rsp), %rsi        // error code
+  mov %rsp, %rbp
+  and $-16, %rsp
+  call machine_copy_fault
+  mov %rbp, %rsp
+  test %al, %al
+  jnz 1f
+  mov 96(%rsp), %rax        // refused: go on at the fix-up
+  mov %rax, 104(%rsp)
+1:
+  pop %rbp
+  pop %r11
+  pop %r10
+  pop %r9
+  pop %r8
+  pop %rdi
+  pop %rsi
+  pop %rdx
+  pop %rcx
+  pop %rax
+  lea 24(%rsp), %rsp
+  ret
+#else
+  .globl arch_copy_fault
+arch_copy_fault: ud2
+#endif
+
+// ---- Vector state: the only places that touch it ------------------------------------------------------------------
+  .globl arch_vector_save, arch_vector_save_compact, arch_vector_restore, arch_vector_restore_checked
+  .globl arch_set_fs_checked
+// (area, mask). `xsave` for signal frames; the compacted form only for what nobody else reads.
+arch_vector_save:
+  mov %esi, %eax
+  mov %rsi, %rdx
+  shr $32, %rdx
+  xsave64 (%rdi)
+  ret
+arch_vector_save_compact:
+  mov %esi, %eax
+  mov %rsi, %rdx
+  shr $32, %rdx
+  xsavec64 (%rdi)
+  ret
+arch_vector_restore:
+  mov %esi, %eax
+  mov %rsi, %rdx
+  shr $32, %rdx
+  xrstor64 (%rdi)
+  ret
+// (area, mask) -> 0, or 1 where the area's header is one that the processor refuses
+arch_vector_restore_checked:
+  mov %esi, %eax
+  mov %rsi, %rdx
+  shr $32, %rdx
+9: xrstor64 (%rdi)
+  xor %eax, %eax
+  ret
+// (base) -> 0, or 1 where it is not canonical
+arch_set_fs_checked:
+10: wrfsbase %rdi
+  xor %eax, %eax
+  ret
+11: mov $1, %eax
+  ret
+  .section machine_fixups,"aR"
+  .quad 9b, 11b
+  .quad 10b, 11b
+  .text
+#ifndef KERNEL_IMAGE
+  .globl arch_host_call
+arch_host_call:             // hosted tests reach the host directly
+  mov %rdi, %rax
+  mov %rsi, %rdi
+  mov %rdx, %rsi
+  mov %rcx, %rdx
+  mov %r8, %r10
+  mov %r9, %r8
+  mov 8(%rsp), %r9
+  syscall
+  ret
+#endif
+  .section .note.GNU-stack,"",@progbits

@@ -1,0 +1,56 @@
+import CLinux
+import Machine
+
+typealias SyscallHandler = @convention(thin) (Task, SyscallArguments) throws(Errno) -> SyscallOutcome
+
+/// A row of the system-call table. The signature is for strace and the documents: a word for each argument, of the kinds
+/// that Syscalls/Signature.swift knows (`fd`, `path`, `buf:out`, …).
+struct SyscallEntry: Sendable {
+  let name: StaticString
+  let signature: StaticString
+  let isImplemented: Bool
+  let handler: SyscallHandler
+
+  init(_ name: StaticString, _ signature: StaticString, _ handler: @escaping SyscallHandler) {
+    self.name = name
+    self.signature = signature
+    isImplemented = true
+    self.handler = handler
+  }
+  /// A call that Linux has and Martlet does not (yet): ENOSYS and a line in the log.
+  init(_ name: StaticString) {
+    self.name = name
+    signature = ""
+    isImplemented = false
+    handler = { (task: Task, arguments: SyscallArguments) throws(Errno) -> SyscallOutcome in throw .noCall }
+  }
+}
+
+/// A system call of `task`: the table, the result, and the one place where an `Errno` becomes a number.
+func dispatch(_ task: Task, _ arguments: SyscallArguments) {
+  let number = arguments.number
+  task.call = number
+  do throws(Errno) {
+    guard UInt(bitPattern: number) < UInt(syscallTable.count) else { throw .noCall }
+    let outcome = try syscallTable[number].handler(task, arguments)
+    if case .value(let value) = outcome { task.setResult(value) }
+  } catch {
+    failed(task, number, error)
+  }
+}
+
+@inline(never) private func failed(_ task: Task, _ number: Int, _ error: Errno) {
+  if error == .noCall { noteMissing(task, number) }
+  task.setResult(-Int(error.number))
+  // How an interrupted call goes on is decided on the way out, with the signal that interrupted it.
+  if error.number >= 512 { task.interrupt(Interruption.work) }
+}
+
+private func noteMissing(_ task: Task, _ number: Int) {
+  let program = String(decoding: task.name, as: UTF8.self)
+  if UInt(bitPattern: number) < UInt(syscallTable.count), !syscallTable[number].isImplemented {
+    Log.info("\(program)[\(task.id)]: system call \(number) (\(syscallTable[number].name)) is not implemented")
+  } else {
+    Log.info("\(program)[\(task.id)]: no system call \(number)")
+  }
+}

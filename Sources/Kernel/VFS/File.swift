@@ -1,0 +1,63 @@
+import CLinux
+import Machine
+
+/// An open file description: what descriptors refer to. Subclasses are what can be open: a regular file, a directory, a
+/// pipe's end, a terminal, an eventfd. What must happen at the last close happens in their `deinit`, which runs without
+/// any lock held.
+open class File {
+  public final let inode: Inode
+  /// Where it was opened; nil for what has no name (pipes, eventfds).
+  public final let path: Path?
+  /// O_* : access mode and status flags. F_SETFL changes it under `inode`'s lock.
+  public final var flags: Int32
+  /// For `isSeekable` ones; `positionLock` serialises those that share the description.
+  public final var position = 0
+  public final let positionLock = Mutex<Void>((), rank: .file)
+
+  public init(inode: Inode, path: Path? = nil, flags: Int32) {
+    self.inode = inode
+    self.path = path
+    self.flags = flags
+  }
+
+  public final var isReadable: Bool { flags & O_ACCMODE != O_WRONLY && flags & O_PATH == 0 }
+  public final var isWritable: Bool { flags & O_ACCMODE != O_RDONLY && flags & O_PATH == 0 }
+  public final var isNonBlocking: Bool { flags & O_NONBLOCK != 0 }
+
+  /// Whether it has a position: read(2) and write(2) then use and move it, pread(2) and pwrite(2) work.
+  open var isSeekable: Bool { false }
+
+  /// Implements read(2), pread(2), readv(2): at `offset`, which streams ignore. Returns the bytes moved; 0 is the end.
+  open func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int { throw .invalid }
+  /// Implements write(2) and its like. With O_APPEND a file writes at its end, whatever `offset` says, and returns through
+  /// `offset` where it wrote.
+  open func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { throw .invalid }
+  /// Implements lseek(2); returns the new position, which it has set.
+  open func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { throw .illegalSeek }
+  /// What is ready now; where `table` is given, registers the queues that tell of a change (poll(2)).
+  open func poll(_ table: PollTable?) -> PollEvents { [.in, .out, .readNormal, .writeNormal] }
+  /// Implements ioctl(2) for `request`; `argument` is what the guest passed.
+  open func ioctl(_ task: Task, _ request: UInt32, _ argument: UInt) throws(Errno) -> Int { throw .notTerminal }
+  /// Implements getdents64(2): see `DirectoryEntries`.
+  open func readDirectory(_ entries: inout DirectoryEntries) throws(Errno) { throw .notDirectory }
+  /// Called for each close(2) of a descriptor that refers to it, before the reference is dropped.
+  open func flush(_ task: Task) throws(Errno) {}
+  /// Implements fsync(2) and fdatasync(2).
+  open func sync(dataOnly: Bool) throws(Errno) { throw .invalid }
+  /// Implements fallocate(2).
+  open func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) { throw .notSupported }
+  /// F_SETFL changed `flags` (O_ASYNC, O_DIRECT…); may refuse.
+  open func statusFlagsChanged(_ old: Int32) throws(Errno) {}
+  /// What mmap(2) maps: see `MappedObject`. Errors: ENODEV.
+  open func mappedObject() throws(Errno) -> MappedObject { throw .noDevice }
+}
+
+/// What mmap(2) can map of a file.
+public enum MappedObject {
+  /// Pages of the page cache: tmpfs, shared anonymous memory.
+  case cached(CachedFile)
+  /// A host file: hostfs.
+  case host(HostFileReference)
+  /// Fresh private or shared zero pages: /dev/zero.
+  case zero
+}

@@ -1,0 +1,14 @@
+import CLinux
+import Machine
+
+// Bare shapes that the owners of these files replace.
+open class Inode {
+  public init() {}
+}
+public final class Path {}
+public struct DirectoryEntries: ~Copyable {}
+public final class CachedFile {}
+public final class HostFileReference {}
+public final class FileTable {}
+public final class FileSystemContext {}
+public final class AddressSpace {}

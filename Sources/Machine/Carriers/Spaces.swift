@@ -1,0 +1,211 @@
+import CLinux
+import CMachine
+import Synchronization
+
+/// Fresh address spaces, made ahead by root's main thread: nothing in them but the kernel's ranges. Recycled ones join
+/// them. All under the scheduler's lock.
+enum SpacePool {
+  static var target: Int { 4 }
+
+  static func take() -> HostSpace? {
+    guard let found = unsafe pooledSpaces.popFirst() else { return nil }
+    unsafe pooledCount &-= 1
+    let space = found.object
+    found.release()
+    space.isWiped = false
+    return space
+  }
+  /// Takes a wiped space in. Returns false where there are enough.
+  static func put(_ space: HostSpace) -> Bool {
+    guard unsafe pooledCount < target else { return false }
+    Borrowed(space).retain()          // the pool's own
+    unsafe pooledSpaces.append(space)
+    unsafe pooledCount &+= 1
+    return true
+  }
+  /// After its process died.
+  static func forget(_ space: HostSpace) {
+    var isPooled = false
+    unsafe pooledSpaces.forEach { if $0 === space { isPooled = true } }
+    guard isPooled else { return }
+    unsafe pooledSpaces.remove(space)
+    unsafe pooledCount &-= 1
+    Borrowed(space).release()
+  }
+}
+nonisolated(unsafe) var pooledSpaces = IntrusiveList<HostSpace>()
+nonisolated(unsafe) var pooledCount = 0
+nonisolated(unsafe) var spaceWaiters: WaitQueue! = nil                  // SAFETY: written at boot
+
+/// Every living space by its host process, for the reaper: 1024 chains, each member with a count of the table's own.
+/// Under the scheduler's lock.
+enum SpaceTable {
+  private static func bucket(_ process: Int32) -> Int { Int(process & 1023) }
+
+  static func insert(_ space: HostSpace) {
+    Borrowed(space).retain()
+    let i = bucket(space.hostProcess)
+    unsafe space.tableNext = spaceBuckets[i]
+    unsafe spaceBuckets[i] = Borrowed(space)
+  }
+  /// Takes the space of `process` out; the count goes to the caller.
+  static func remove(_ process: Int32) -> HostSpace? {
+    let i = bucket(process)
+    var before: Borrowed<HostSpace>?
+    var at = unsafe spaceBuckets[i]
+    while let here = at {
+      let next = here.with { $0.tableNext }
+      if here.with({ $0.hostProcess == process }) {
+        if let before { before.with { $0.tableNext = next } } else { unsafe spaceBuckets[i] = next }
+        let result = here.object
+        here.release()
+        return result
+      }
+      before = here
+      at = next
+    }
+    return nil
+  }
+}
+nonisolated(unsafe) var spaceBuckets: InlineArray<1024, Borrowed<HostSpace>?> = InlineArray(repeating: nil)
+
+extension HostSpace {
+  /// A fresh address space for exec: from the pool, or after root's main thread has made one. Errors: EAGAIN where the
+  /// host makes no more processes; `.restart` where the task is killed meanwhile.
+  public static func fresh() throws(Errno) -> HostSpace {
+    var found: HostSpace?
+    Scheduler.lock()
+    found = SpacePool.take()
+    Scheduler.unlock()
+    if let found {
+      requestSpaces()
+      return found
+    }
+    let waiters = unsafe spaceWaiters.unsafelyUnwrapped
+    unsafe spaceFailure = 0
+    requestSpaces()
+    try waiters.wait(.killable) { () throws(Errno) in
+      Scheduler.lock()
+      found = SpacePool.take()
+      Scheduler.unlock()
+      if found == nil, unsafe spaceFailure != 0 { throw .wouldBlock }
+      return found != nil
+    }
+    return found.unsafelyUnwrapped
+  }
+
+  /// Copies the address space that the caller runs in to a new process (the host's fork); `child`, whose frame and state
+  /// are set up, will run there. The caller holds the lock that keeps its mappings as they are.
+  /// Errors: EAGAIN, ENOMEM.
+  public static func fork() throws(Errno) -> HostSpace {
+    let space = HostSpace(isRoot: false)
+    Scheduler.lock()
+    let carrier = CarrierSlots.take()
+    Scheduler.unlock()
+    guard let carrier = unsafe carrier else { throw .wouldBlock }
+    unsafe carrier.pointee.space = Borrowed(space).bits
+    let result = unsafe spawn(carrier, .process)
+    Scheduler.lock()
+    defer { Scheduler.unlock() }
+    if let error = HostError(result) {
+      unsafe CarrierSlots.free(carrier)
+      throw error.guest
+    }
+    unsafe space.adopt(carrier)
+    space.hostProcess = Int32(truncatingIfNeeded: result)
+    SpaceTable.insert(space)
+    return space
+  }
+
+  /// Makes one more carrier in the address space that the caller runs in, for a vCPU that wants one.
+  func addCarrier() {
+    Scheduler.lock()
+    wantsCarrier = false
+    let carrier = carrierCount < Processor.count && !isDying ? unsafe CarrierSlots.take() : nil
+    Scheduler.unlock()
+    guard let carrier = unsafe carrier else { return }
+    unsafe carrier.pointee.space = Borrowed(self).bits
+    let result = unsafe spawn(carrier, .thread)
+    Scheduler.lock()
+    if result < 0 {
+      unsafe CarrierSlots.free(carrier)        // EAGAIN: its tasks stay on the vCPUs that have one
+    } else {
+      unsafe adopt(carrier)
+    }
+    Scheduler.unlock()
+    if result >= 0 { unsafe kickIdle() }
+  }
+
+  /// Wipes the address space that the caller, its last thread, runs in; when the caller leaves it, it serves again.
+  public func wipeForReuse() {
+    do throws(Errno) {
+      try HostMemory.wipe()
+      isWiped = true
+    } catch {
+      isWiped = false
+    }
+  }
+
+  /// Runs `body` inside this address space, on the calling thread, which hops over and back. What `body` sees is this
+  /// space's guest memory. Errors: ESRCH where its process is gone, and what `body` throws.
+  public func run<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
+    let home = Thread.withCurrent { $0.space }
+    if home === self { return try body() }
+    guard Scheduler.visit(self) else { throw .noProcess }
+    defer { Scheduler.goHome(home) }
+    return try body()
+  }
+}
+
+/// Root's main thread makes spaces when this word is not zero.
+func requestSpaces() {
+  unsafe arch_store32(machine_space_requests(), 1)
+  unsafe hostFutexWake(machine_space_requests())
+}
+nonisolated(unsafe) var spaceFailure = 0
+
+/// Somebody may have work that an idle vCPU could steal.
+func kickIdle() {
+  for id in 0..<Processor.count {
+    let vcpu = unsafe machine_vcpu_at(UInt32(id))
+    if unsafe vcpu.pointee.idle != 0 {
+      unsafe kick(vcpu)
+      return
+    }
+  }
+}
+
+extension Scheduler {
+  /// Hops to `space`, which keeps the home's count. Returns false where it is dead.
+  fileprivate static func visit(_ space: HostSpace) -> Bool {
+    let current = Thread.current
+    return current.with { thread in
+      lock()
+      if space.isDead || space.isDying {
+        unlock()
+        return false
+      }
+      thread.space.users &+= 1          // the home lives on without a thread of its own in its list
+      thread.space.remove(thread)
+      space.add(thread)
+      hop(current)
+      return true
+    }
+  }
+  fileprivate static func goHome(_ home: HostSpace) {
+    let current = Thread.current
+    current.with { thread in
+      lock()
+      thread.space.remove(thread)
+      if home.isDead {                  // killed meanwhile: the rest happens on root's carrier
+        home.users &-= 1
+        unsafe rootSpace.unsafelyUnwrapped.add(thread)
+        thread.interruption.bitwiseOr(Interruption.kill | Interruption.lostSpace, ordering: .sequentiallyConsistent)
+      } else {
+        home.add(thread)
+        home.users &-= 1
+      }
+      hop(current)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import CLinux
+import CMachine
+
+/// Changes of the guest's part of the address space that the caller runs in. Each is one host call; the ranges are pages,
+/// and the caller has checked that they are the guest's. Errors are the host's own: ENOMEM mostly.
+public enum HostMemory {
+  @inline(__always) private static func check(_ result: Int) throws(Errno) {
+    if let error = HostError(result) { throw error.guest }
+  }
+
+  /// Private anonymous memory (MAP_FIXED).
+  public static func mapAnonymous(_ address: UInt, _ count: UInt, protection: Int32, noReserve: Bool = false) throws(Errno) {
+    precondition(isGuestRange(address, count))
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | (noReserve ? MAP_NORESERVE : 0)
+    try check(hostCall(__NR_mmap, Int(address), Int(count), Int(protection), Int(flags), -1, 0))
+  }
+  /// Pages of kernel memory (the page cache) at `offset` in the memfd, shared or copy-on-write.
+  public static func mapKernelMemory(
+    _ address: UInt, _ count: UInt, protection: Int32, offset: UInt, isShared: Bool
+  ) throws(Errno) {
+    precondition(isGuestRange(address, count))
+    let flags = (isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED
+    unsafe try check(hostCall(__NR_mmap, Int(address), Int(count), Int(protection), Int(flags), Int(machineDescriptor), Int(offset)))
+  }
+  /// Pages of a host file.
+  public static func mapHostFile(
+    _ address: UInt, _ count: UInt, protection: Int32, descriptor: borrowing HostDescriptor, offset: UInt, isShared: Bool
+  ) throws(Errno) {
+    precondition(isGuestRange(address, count))
+    let flags = (isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED
+    try check(hostCall(__NR_mmap, Int(address), Int(count), Int(protection), Int(flags), Int(descriptor.number), Int(bitPattern: offset)))
+  }
+  public static func unmap(_ address: UInt, _ count: UInt) throws(Errno) {
+    precondition(isGuestRange(address, count))
+    try check(hostCall(__NR_munmap, Int(address), Int(count)))
+  }
+  public static func protect(_ address: UInt, _ count: UInt, _ protection: Int32) throws(Errno) {
+    precondition(isGuestRange(address, count))
+    try check(hostCall(__NR_mprotect, Int(address), Int(count), Int(protection)))
+  }
+  /// Moves and resizes a mapping to exactly `target` (MREMAP_FIXED), which it replaces.
+  public static func remap(_ address: UInt, _ count: UInt, to target: UInt, _ newCount: UInt, keepOld: Bool = false) throws(Errno) {
+    precondition(isGuestRange(address, count) && isGuestRange(target, newCount))
+    let flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keepOld ? MREMAP_DONTUNMAP : 0)
+    try check(hostCall(__NR_mremap, Int(address), Int(count), Int(newCount), Int(flags), Int(target)))
+  }
+  /// Resizes in place. Errors: ENOMEM where the room behind is taken.
+  public static func resize(_ address: UInt, _ count: UInt, to newCount: UInt) throws(Errno) {
+    precondition(isGuestRange(address, count) && isGuestRange(address, newCount))
+    try check(hostCall(__NR_mremap, Int(address), Int(count), Int(newCount), 0))
+  }
+  public static func advise(_ address: UInt, _ count: UInt, _ advice: Int32) throws(Errno) {
+    precondition(isGuestRange(address, count))
+    try check(hostCall(__NR_madvise, Int(address), Int(count), Int(advice)))
+  }
+  public static func sync(_ address: UInt, _ count: UInt, _ flags: Int32) throws(Errno) {
+    precondition(isGuestRange(address, count))
+    try check(hostCall(__NR_msync, Int(address), Int(count), Int(flags)))
+  }
+  /// A byte for each page: mincore(2).
+  public static func residency(_ address: UInt, pages: Int) throws(Errno) -> [UInt8] {
+    precondition(isGuestRange(address, UInt(pages) << 12) && pages <= 65536)
+    var result = [UInt8](repeating: 0, count: pages)
+    let r = unsafe result.withUnsafeMutableBufferPointer { b in
+      unsafe hostCall(__NR_mincore, Int(address), pages << 12, Int(bitPattern: b.baseAddress))
+    }
+    try check(r)
+    return result
+  }
+  /// Unmaps everything that is the guest's, for exec and for recycling.
+  public static func wipe() throws(Errno) {
+    try check(hostCall(__NR_munmap, 0x1_0000, 0x4000_0000_0000 - 0x1_0000))
+    try check(hostCall(__NR_munmap, 0x5000_0000_0000, 0x1800_0000_0000))
+    unsafe try HostVDSO.unmapAround()
+  }
+}
+
+/// A descriptor of the host, with one owner; closed at the end of its life.
+public struct HostDescriptor: ~Copyable {
+  public let number: Int32
+  public init(_ number: Int32) { self.number = number }
+  deinit { _ = hostCall(__NR_close, Int(number)) }
+}

@@ -1,0 +1,52 @@
+import CLinux
+import CMachine
+import Synchronization
+
+/// Kernel memory: one sparse memfd, mapped shared at one address in every host process (docs/address-map.md).
+///
+///     0        the image's .data and .bss
+///     16 MiB   a byte for each 64 KiB chunk of the heap: its slab class
+///     32 MiB   the lengths of large runs, in chunks
+///     64 MiB   hot memory: vCPU blocks and the first carriers' slots and stacks
+///     …        carriers' slots, then the heap, growing up; the page cache's extents in the upper half
+enum KernelMemory {
+  static var base: UInt { 0x4000_0000_0000 }
+  static var chunkShift: UInt { 16 }
+  static var chunkSize: UInt { 1 << 16 }
+  nonisolated(unsafe) static var size: UInt = 1 << 44            // SAFETY: written at boot
+  static var chunkMap: UInt { base + 16 << 20 }
+  static var slots: UInt { base + 64 << 20 }
+  static var slotCount: UInt { 16384 }
+  static var heap: UInt { slots + slotCount * UInt(MACHINE_SLOT_SIZE) }
+  static var cache: UInt { unsafe base + size / 2 }
+  static var hotStart: UInt { base }
+  static var hotEnd: UInt { base + 1 << 18 }
+
+  // MARK: the bound: `mem=`
+
+  /// Bytes that kernel memory and page cache may take together.
+  nonisolated(unsafe) static var limit = 1 << 30                 // SAFETY: written at boot
+
+  /// Charges before allocating. Returns false past the bound.
+  static func charge(_ count: Int) -> Bool {
+    let now = chargedBytes.add(count, ordering: .relaxed).newValue
+    if unsafe now <= limit { return true }
+    chargedBytes.subtract(count, ordering: .relaxed)
+    return false
+  }
+  static func uncharge(_ count: Int) { chargedBytes.subtract(count, ordering: .relaxed) }
+}
+let chargedBytes = Atomic<Int>(0)
+let cacheBytes = Atomic<Int>(0)
+nonisolated(unsafe) var machineDescriptor: Int32 = -1            // SAFETY: the memfd, written at boot
+
+/// What /proc/meminfo and sysinfo(2) say, in bytes.
+public struct MemoryUsage: Sendable {
+  public let total: Int
+  /// Kernel memory and page cache together.
+  public let charged: Int
+  public let cached: Int
+  public static var current: MemoryUsage {
+    unsafe MemoryUsage(total: KernelMemory.limit, charged: chargedBytes.load(ordering: .relaxed), cached: cacheBytes.load(ordering: .relaxed))
+  }
+}

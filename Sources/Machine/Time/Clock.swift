@@ -1,0 +1,20 @@
+import CLinux
+import CMachine
+
+/// The host's clocks, which are the guest's.
+public enum Clock {
+  /// CLOCK_MONOTONIC in nanoseconds.
+  @inline(__always) public static func monotonic() -> UInt64 { read(CLOCK_MONOTONIC) }
+  /// CLOCK_REALTIME in nanoseconds since 1970.
+  @inline(__always) public static func realtime() -> UInt64 { read(CLOCK_REALTIME) }
+
+  /// Any clock that clock_gettime(2) of the host reads without privilege, in nanoseconds; 0 where it has no such clock.
+  public static func read(_ clock: Int32) -> UInt64 {
+    var time = linux_timespec()
+    let result = unsafe withUnsafeMutablePointer(to: &time) { p in
+      unsafe hostCall(__NR_clock_gettime, Int(clock), Int(bitPattern: p))
+    }
+    if result < 0 { return 0 }
+    return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: time.tv_nsec)
+  }
+}

@@ -1,0 +1,119 @@
+import CLinux
+import CMachine
+
+/// Where a read puts its bytes or a write takes them from: one guest buffer, a vector of them, or kernel memory (Linux's
+/// iov_iter). It remembers how far it got.
+@safe public struct IOBuffers: ~Copyable {
+  /// Bytes still to go.
+  public private(set) var count: Int
+  private var address: UInt            // of the current segment's rest
+  private var rest: Int
+  private var vector: [linux_iovec]    // empty for a single segment
+  private var index = 0
+  private let isKernel: Bool           // the one segment lies in kernel memory, which the caller keeps
+
+  /// One guest buffer. Like read(2), no more than 0x7fff_f000 bytes are moved at once.
+  @inline(__always) public init(_ pointer: UserPointer<UInt8>, count: Int) {
+    let count = min(max(count, 0), 0x7fff_f000)
+    address = pointer.address
+    rest = count
+    self.count = count
+    vector = []
+    isKernel = false
+  }
+  @inline(__always) public init(kernel bytes: KernelBytes) {
+    unsafe address = UInt(bitPattern: bytes.base)
+    rest = bytes.count
+    count = bytes.count
+    vector = []
+    isKernel = true
+  }
+  /// readv(2)'s vector. Errors: EINVAL (more than 1024 segments, a negative length), EFAULT.
+  public init(vector pointer: UserPointer<linux_iovec>, count segments: Int) throws(Errno) {
+    guard segments >= 0, segments <= 1024 else { throw .invalid }
+    let vector = try pointer.copyIn(count: segments)
+    var total = 0
+    for segment in unsafe vector {
+      let length = Int(truncatingIfNeeded: unsafe segment.iov_len)
+      guard length >= 0 else { throw .invalid }
+      guard unsafe isGuestRange(UInt(bitPattern: segment.iov_base), UInt(length)) || length == 0 else { throw .fault }
+      total = min(total &+ length, 0x7fff_f000)
+    }
+    unsafe self.vector = vector
+    self.count = total
+    address = 0
+    rest = 0
+    isKernel = false
+    next()
+  }
+
+  private mutating func next() {
+    while rest == 0, index < vector.count, count > 0 {
+      unsafe address = UInt(bitPattern: vector[index].iov_base)
+      unsafe rest = min(Int(truncatingIfNeeded: vector[index].iov_len), count)
+      index += 1
+    }
+  }
+
+  @inline(__always) private mutating func advance(_ moved: Int) {
+    address &+= UInt(moved)
+    rest &-= moved
+    count &-= moved
+    if rest == 0 && !vector.isEmpty { next() }
+  }
+
+  /// Copies as much of `bytes` as fits to the buffers (a read). Returns the bytes moved; throws EFAULT where that is none
+  /// of at least one.
+  @inline(__always) public mutating func copyOut(_ bytes: KernelBytes) throws(Errno) -> Int {
+    unsafe try move(bytes.base, bytes.count, out: true)
+  }
+  /// Fills as much of `bytes` as the buffers have (a write). As `copyOut`.
+  @inline(__always) public mutating func copyIn(_ bytes: KernelBytes) throws(Errno) -> Int {
+    unsafe try move(bytes.base, bytes.count, out: false)
+  }
+  public mutating func copyOut(_ bytes: [UInt8]) throws(Errno) -> Int {
+    try unsafe bytes.withUnsafeBufferPointer { (b) throws(Errno) -> Int in
+      guard let base = b.baseAddress else { return 0 }
+      return unsafe try move(UnsafeMutableRawPointer(mutating: base), b.count, out: true)
+    }
+  }
+  /// Zeroes up to `limit` bytes (reading a hole, /dev/zero).
+  public mutating func clear(_ limit: Int) throws(Errno) -> Int {
+    var done = 0
+    while done < limit && count > 0 {
+      let part = min(rest, limit &- done)
+      guard isKernel || isGuestRange(address, UInt(part)) else { break }
+      let left = unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), part)
+      done &+= part &- left
+      advance(part &- left)
+      if left > 0 { break }
+    }
+    if done == 0 && limit > 0 && count > 0 { throw .fault }
+    return done
+  }
+  /// Passes over up to `limit` bytes without touching them (writing to /dev/null).
+  public mutating func skip(_ limit: Int) -> Int {
+    var done = 0
+    while done < limit && count > 0 {
+      let part = min(rest, limit &- done)
+      done &+= part
+      advance(part)
+    }
+    return done
+  }
+
+  private mutating func move(_ base: UnsafeMutableRawPointer, _ limit: Int, out: Bool) throws(Errno) -> Int {
+    var done = 0
+    while done < limit && count > 0 {
+      let part = min(rest, limit &- done)
+      guard isKernel || isGuestRange(address, UInt(part)) else { break }
+      let user = unsafe UnsafeMutableRawPointer(bitPattern: address), kernel = unsafe base + done
+      let left = unsafe out ? arch_user_copy(user, kernel, part) : arch_user_copy(kernel, user, part)
+      done &+= part &- left
+      advance(part &- left)
+      if left > 0 { break }
+    }
+    if done == 0 && limit > 0 && count > 0 { throw .fault }
+    return done
+  }
+}

@@ -1,0 +1,74 @@
+import CMachine
+
+/// A window of kernel memory: bytes that some object owns and keeps while the window is used. Every access is checked
+/// against the window's size; a store of one says what keeps the memory.
+@safe public struct KernelBytes: @unchecked Sendable {
+  let base: UnsafeMutableRawPointer
+  public let count: Int
+
+  @inline(__always) init(_ base: UnsafeMutableRawPointer, count: Int) {
+    unsafe self.base = base
+    self.count = count
+  }
+
+  /// `count` bytes from `offset`, cut at the window's end.
+  @inline(__always) public func slice(_ offset: Int, _ count: Int) -> KernelBytes {
+    precondition(offset >= 0 && offset <= self.count && count >= 0)
+    return unsafe KernelBytes(base + offset, count: min(count, self.count &- offset))
+  }
+  @inline(__always) public subscript(_ index: Int) -> UInt8 {
+    get {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      return unsafe base.load(fromByteOffset: index, as: UInt8.self)
+    }
+    nonmutating set {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      unsafe base.storeBytes(of: newValue, toByteOffset: index, as: UInt8.self)
+    }
+  }
+  /// A value at `offset`, at any alignment.
+  @inline(__always) public func load<T: BitwiseCopyable>(_ offset: Int, as type: T.Type) -> T {
+    precondition(offset >= 0 && offset <= count && MemoryLayout<T>.size <= count &- offset)
+    return unsafe base.loadUnaligned(fromByteOffset: offset, as: T.self)
+  }
+  @inline(__always) public func store<T: BitwiseCopyable>(_ value: T, at offset: Int) {
+    precondition(offset >= 0 && offset <= count && MemoryLayout<T>.size <= count &- offset)
+    unsafe base.storeBytes(of: value, toByteOffset: offset, as: T.self)
+  }
+  /// Copies all of `other` to `offset`. The windows may overlap.
+  public func copy(_ other: KernelBytes, at offset: Int = 0) {
+    precondition(offset >= 0 && offset <= count && other.count <= count &- offset)
+    unsafe base.advanced(by: offset).copyMemory(from: other.base, byteCount: other.count)
+  }
+  public func copy(_ bytes: RawSpan, at offset: Int = 0) {
+    precondition(offset >= 0 && offset <= count && bytes.byteCount <= count &- offset)
+    let to = unsafe base + offset
+    unsafe bytes.withUnsafeBytes { b in if let from = b.baseAddress { unsafe to.copyMemory(from: from, byteCount: b.count) } }
+  }
+  public func clear() { unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: count) }
+
+  /// The bytes, for those who read them as a span; the window's promise covers the span's life.
+  public var array: [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(count)
+    for i in 0..<count { result.append(self[i]) }
+    return result
+  }
+}
+
+/// Kernel memory with one owner, zeroed at first. Never made of an unchecked guest number.
+@safe public struct KernelBuffer: ~Copyable {
+  private let base: UnsafeMutableRawPointer
+  public let count: Int
+
+  /// Errors: ENOMEM.
+  public init(count: Int) throws(Errno) {
+    guard count > 0, let memory = unsafe slabAllocate(UInt(count), 16) else { throw .noMemory }
+    unsafe base = memory
+    self.count = count
+    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: count)
+  }
+  deinit { unsafe slabFree(base) }
+  /// A window that is good while this buffer lives.
+  @inline(__always) public var bytes: KernelBytes { unsafe KernelBytes(base, count: count) }
+}

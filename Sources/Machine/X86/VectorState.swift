@@ -1,0 +1,118 @@
+import CMachine
+
+/// A task's vector state while another runs: an XSAVE area of the size that the processor's own components need. AMX is
+/// left out (bits 17 and 18): its 8 KiB would be on every switch and in every signal frame.
+@safe final class VectorState {
+  let area: UnsafeMutableRawPointer
+  init() throws(Errno) {
+    guard let memory = unsafe slabAllocate(UInt(vectorAreaSize), 64) else { throw .noMemory }
+    unsafe area = memory
+    unsafe area.copyMemory(from: vectorInitialArea.unsafelyUnwrapped, byteCount: vectorAreaSize)
+  }
+  deinit { unsafe slabFree(area) }
+
+  @inline(__always) func save() { unsafe arch_vector_save_compact(area, vectorMask) }
+  @inline(__always) func restore() { unsafe arch_vector_restore(area, vectorMask) }
+  func copy(from other: VectorState) { unsafe area.copyMemory(from: other.area, byteCount: vectorAreaSize) }
+  func reset() { unsafe area.copyMemory(from: vectorInitialArea.unsafelyUnwrapped, byteCount: vectorAreaSize) }
+}
+
+// SAFETY of the three: written at boot.
+nonisolated(unsafe) var vectorMask: UInt64 = 0
+nonisolated(unsafe) var vectorAreaSize = 4096
+nonisolated(unsafe) private var vectorInitialArea: UnsafeMutableRawPointer? = nil
+
+/// At boot, before the first task.
+func prepareVectorState() {
+  unsafe vectorMask = arch_component_mask() & ~(3 << 17)
+  // The size for the components that XCR0 has; AMX, the last, is cut off where it is there.
+  var size = 576
+  for component in 2..<17 where unsafe vectorMask &>> UInt64(component) & 1 != 0 {
+    let leaf = arch_cpuid(0xd, UInt32(component))
+    size = max(size, Int(leaf.a) + Int(leaf.b))
+  }
+  unsafe vectorAreaSize = size
+  let area = unsafe slabAllocate(UInt(size), 64).unsafelyUnwrapped
+  unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+  unsafe area.storeBytes(of: 0x37f, as: UInt16.self)                       // x87 control word
+  unsafe area.storeBytes(of: 0x1f80, toByteOffset: 24, as: UInt32.self)    // MXCSR
+  // Header: XSTATE_BV 3 takes x87 and SSE from here, everything else in its initial state.
+  unsafe area.storeBytes(of: 3, toByteOffset: 512, as: UInt64.self)
+  unsafe vectorInitialArea = area
+}
+
+/// The vector state in signal frames: sigreturn(2), and <asm/sigcontext.h> for the layout.
+extension Thread {
+  /// Bytes that a signal frame needs for the vector state, its closing magic included.
+  public static var vectorFrameSize: Int { unsafe vectorAreaSize + 4 }
+  public static var vectorComponents: UInt64 { unsafe vectorMask }
+
+  /// Writes the current thread's live vector state, in the standard form, to `address`, which is 64-byte aligned, with
+  /// the fields by which a program finds the extended part. Errors: EFAULT.
+  public final func copyVectorsOut(to address: UInt) throws(Errno) {
+    guard let vectors else { throw .fault }
+    let area = unsafe vectors.area, size = unsafe vectorAreaSize
+    unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
+    unsafe arch_vector_save(area, vectorMask)
+    unsafe area.storeBytes(of: UInt32(FP_XSTATE_MAGIC1), toByteOffset: 464, as: UInt32.self)
+    unsafe area.storeBytes(of: UInt32(size + 4), toByteOffset: 468, as: UInt32.self)
+    unsafe area.storeBytes(of: vectorMask, toByteOffset: 472, as: UInt64.self)
+    unsafe area.storeBytes(of: UInt32(size), toByteOffset: 480, as: UInt32.self)
+    unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: address), from: area, size, user: address)
+    try UserPointer<UInt32>(address + UInt(size)).copyOut(UInt32(FP_XSTATE_MAGIC2))
+  }
+
+  /// Makes the vector state at `address` the current thread's live one; 0 resets it. What the processor would refuse is
+  /// masked or refused. Errors: EFAULT.
+  public final func copyVectorsIn(from address: UInt) throws(Errno) {
+    guard let vectors else { throw .fault }
+    if address == 0 {
+      vectors.reset()
+      vectors.restore()
+      return
+    }
+    let area = unsafe vectors.area
+    vectors.reset()
+    unsafe try userCopy(to: area, from: UnsafeRawPointer(bitPattern: address), 512, user: address)
+    let magic = unsafe area.load(fromByteOffset: 464, as: UInt32.self)
+    let stated = unsafe Int(area.load(fromByteOffset: 480, as: UInt32.self))
+    var isExtended = false
+    if unsafe magic == UInt32(FP_XSTATE_MAGIC1) && stated >= 576 && stated <= vectorAreaSize {
+      let closing = try UserPointer<UInt32>(address + UInt(stated)).copyIn()
+      isExtended = closing == UInt32(FP_XSTATE_MAGIC2)
+      if isExtended {
+        unsafe try userCopy(to: area + 512, from: UnsafeRawPointer(bitPattern: address + 512), stated - 512, user: address + 512)
+      }
+    }
+    let components = isExtended ? unsafe area.load(fromByteOffset: 512, as: UInt64.self) : 3
+    unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
+    unsafe area.storeBytes(of: components & vectorMask, toByteOffset: 512, as: UInt64.self)
+    let mxcsr = unsafe area.load(fromByteOffset: 24, as: UInt32.self)
+    unsafe area.storeBytes(of: mxcsr & 0xffff, toByteOffset: 24, as: UInt32.self)
+    if unsafe arch_vector_restore_checked(area, vectorMask) != 0 {
+      vectors.reset()
+      vectors.restore()
+      throw .fault
+    }
+  }
+
+  /// A new child's vector state and thread pointer are the current thread's.
+  public final func inheritContext(from parent: Thread) {
+    guard let mine = vectors, parent.vectors != nil else { return }
+    mine.save()                        // the parent's is live
+    threadPointer = arch_get_fs()
+  }
+  /// For exec: the initial state, live at once.
+  public final func resetContext() {
+    vectors?.reset()
+    vectors?.restore()
+    threadPointer = 0
+    arch_set_fs(0)
+  }
+  /// The current thread's FS base (ARCH_SET_FS). Errors: EPERM where it is no guest address, as on Linux.
+  public final func setThreadPointer(_ value: UInt64) throws(Errno) {
+    guard value < 0x7fff_ffff_f000, unsafe arch_set_fs_checked(value) == 0 else { throw .notPermitted }
+    threadPointer = value
+  }
+  public final var liveThreadPointer: UInt64 { arch_get_fs() }
+}
