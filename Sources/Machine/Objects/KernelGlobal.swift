@@ -6,8 +6,8 @@ import Synchronization
 ///     processes.set(ProcessTable())                 // at boot
 ///     processes.with { $0.find(pid) }
 @safe public struct KernelGlobal<Object: AnyObject>: ~Copyable, @unchecked Sendable {
-  private let word = Atomic<UInt>(0)
-  @inline(__always) public init() {}
+  @usableFromInline let word = Atomic<UInt>(0)
+  @_transparent public init() {}
 
   /// Sets it, before anyone else looks. The object is never freed.
   public func set(_ object: Object) {
