@@ -3,6 +3,7 @@ import CBoot
 
 struct Kunit: MachineCommand {
   static let configuration = CommandConfiguration(
+    commandName: "kunit",
     abstract: "Run the unit tests inside the kernel; prints KTAP.",
     discussion: "The exit status is 0 when all tests pass, 1 when one fails.")
 

@@ -64,6 +64,6 @@ protocol MachineCommand: ParsableCommand {
     var text = Martlet.message(for: error).split(separator: "\n").joined(separator: " ")
     if let first = text.first { text = first.lowercased() + text.dropFirst() }
     while text.last == "." { text.removeLast() }
-    return "\(text); '\(name) --help' lists what there is"
+    return "\(text); see '\(name) --help'"
   }
 }

@@ -4,6 +4,7 @@ import Glibc
 
 struct Run: MachineCommand {
   static let configuration = CommandConfiguration(
+    commandName: "run",
     abstract: "Boot a machine and run one command in it.",
     usage: "martlet run [<options>] [--] [<command> [<argument> ...]]",
     discussion: """

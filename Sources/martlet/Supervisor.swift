@@ -65,7 +65,7 @@ struct Supervisor {
     taken.insert(signal)
     switch signal {
     case SIGCHLD:
-      break                     // the loop looks for itself
+      break  // the loop looks for itself
     case SIGWINCH:
       sendWindowSize()
     case SIGTERM:
@@ -100,7 +100,7 @@ struct Supervisor {
     var message = martlet_message()
     let count = recv(channel.number, &message, MemoryLayout<martlet_message>.size, Int32(MSG_DONTWAIT))
     if count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) {
-      channelIsOpen = false     // the kernel is on its way out
+      channelIsOpen = false  // the kernel is on its way out
     } else if count == MemoryLayout<martlet_message>.size && message.kind == UInt32(MARTLET_STOPPED) {
       if stopDeadline != nil { stop() }
     }

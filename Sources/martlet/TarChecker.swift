@@ -66,7 +66,7 @@ struct TarChecker {
     while true {
       let block = try bytes(at: offset, count: TarHeader.size)
       guard block.count == TarHeader.size else {
-        throw Fault(member: previous.map { $0 }, problem: "the archive ends after it, without its end mark")
+        throw Fault(member: previous, problem: "the archive ends after it, without its end mark")
       }
       if block.allSatisfy({ $0 == 0 }) {
         if pending.isOpen { throw Fault(member: previous, problem: "the archive ends in the middle of a header") }
@@ -80,8 +80,9 @@ struct TarChecker {
       offset += UInt64(TarHeader.size)
       let length = kind.hasData ? size : 0
       let name = pending.name ?? header.name
-      guard length <= self.size - min(offset, self.size) else {
-        throw fault(name, "the archive is cut short: \(self.size - min(offset, self.size)) of its \(length) bytes are there")
+      let rest = self.size - min(offset, self.size)
+      guard length <= rest else {
+        throw fault(name, "the archive is cut short: \(rest) of its \(length) bytes are there")
       }
       switch kind {
       case .pax, .paxGlobal, .gnuLongName, .gnuLongLink:

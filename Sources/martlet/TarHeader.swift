@@ -3,8 +3,13 @@ struct TarHeader {
   static let size = 512
 
   enum Kind: UInt8 {
-    case file = 0x30, hardLink, symbolicLink, characterDevice, blockDevice, directory, fifo, contiguous
-    case gnuLongLink = 0x4b, gnuLongName = 0x4c, gnuSparse = 0x53, paxGlobal = 0x67, pax = 0x78
+    case file = 0x30
+    case hardLink, symbolicLink, characterDevice, blockDevice, directory, fifo, contiguous
+    case gnuLongLink = 0x4b
+    case gnuLongName = 0x4c
+    case gnuSparse = 0x53
+    case paxGlobal = 0x67
+    case pax = 0x78
 
     /// Links, directories and devices have no data, whatever their size field says.
     var hasData: Bool {
