@@ -21,14 +21,27 @@ enum CommandSplitter {
         result.append("--")
         break
       }
-      // A value is optional here, and never the next argument.
-      result.append(argument == "--strace" ? "--strace=\(TraceTarget.standardError.argument)" : argument)
       index += 1
-      if optionsWithValue.contains(argument) && index < arguments.count {
-        result.append(arguments[index])
-        index += 1
+      if argument == "--strace" {
+        // A value is optional here, and never the next argument.
+        result.append("--strace=\(TraceTarget.standardError.argument)")
+      } else if let short = joined(argument) {
+        result += [short.option, short.value]
+      } else {
+        result.append(argument)
+        if optionsWithValue.contains(argument) && index < arguments.count {
+          result.append(arguments[index])
+          index += 1
+        }
       }
     }
     return result + arguments[index...]
+  }
+
+  /// `-eA=B` is `-e A=B`; ArgumentParser would look for an option `-eA`.
+  private static func joined(_ argument: String) -> (option: String, value: String)? {
+    let option = String(argument.prefix(2))
+    guard argument.count > 2, optionsWithValue.contains(option) else { return nil }
+    return (option, String(argument.dropFirst(2)))
   }
 }

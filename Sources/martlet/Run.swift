@@ -36,12 +36,12 @@ struct Run: MachineCommand {
   var hook: Hook = .trap
 
   @Option(
-    name: [.customShort("v", allowingJoined: true), .customLong("volume")], parsing: .unconditionalSingleValue,
+    name: [.customShort("v"), .customLong("volume")], parsing: .unconditionalSingleValue,
     help: ArgumentHelp("Show a host directory or file in the guest (repeatable).", valueName: "host:guest[:ro]"))
   var volumes: [Volume] = []
 
   @Option(
-    name: [.customShort("e", allowingJoined: true), .customLong("env")], parsing: .unconditionalSingleValue,
+    name: [.customShort("e"), .customLong("env")], parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "Set a variable, or take it over from the host where only its name is given (repeatable).",
       valueName: "name[=value]"))
@@ -54,15 +54,17 @@ struct Run: MachineCommand {
 
   @Option(
     name: [.customShort("u"), .customLong("user")],
-    help: ArgumentHelp("Who runs the command, by number ", valueName: "uid[:gid]"))
+    help: ArgumentHelp("Who runs the command, by number.", valueName: "uid[:gid]"))
   var user: UserIdentity = .root
 
   @Option(help: ArgumentHelp("The machine's name.", valueName: "name"))
   var hostname = "martlet"
 
+  // CommandSplitter adds the value where it is left out; ArgumentParser's `defaultAsFlag` (1.8.2) loses the value
+  // of --strace=FILE when a flag follows.
   @Option(
-    defaultAsFlag: TraceTarget.standardError,
-    help: ArgumentHelp("Print every system call to stderr, or to a file (--strace=FILE).", valueName: "file"))
+    help: ArgumentHelp(
+      "Print every system call: to stderr with --strace alone, to a file with --strace=FILE.", valueName: "file"))
   var strace: TraceTarget?
 
   @Flag(name: .customLong("no-aslr"), help: "Put programs at the same addresses every time.")

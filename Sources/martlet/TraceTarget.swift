@@ -6,7 +6,6 @@ enum TraceTarget: ExpressibleByArgument, Equatable {
   case file(String)
 
   init?(argument: String) {
-    guard !argument.isEmpty else { return nil }
     self = argument == "-" ? .standardError : .file(argument)
   }
 
@@ -16,6 +15,4 @@ enum TraceTarget: ExpressibleByArgument, Equatable {
     case .file(let path): path
     }
   }
-
-  var defaultValueDescription: String { "stderr" }
 }

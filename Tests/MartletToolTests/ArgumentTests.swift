@@ -60,7 +60,7 @@ import Testing
     (["run", "--root", "/", "--ro", "ls"], ["run", "--root", "/", "--ro", "--", "ls"]),
     (["run", "--root=/", "ls"], ["run", "--root=/", "--", "ls"]),
     (["run", "-e", "A=B", "-v", "/a:/b", "ls"], ["run", "-e", "A=B", "-v", "/a:/b", "--", "ls"]),
-    (["run", "-eA=B", "ls"], ["run", "-eA=B", "--", "ls"]),
+    (["run", "-eA=B", "-v/a:/b", "ls"], ["run", "-e", "A=B", "-v", "/a:/b", "--", "ls"]),
     (["run", "--strace", "ls"], ["run", "--strace=-", "--", "ls"]),
     (["run", "--strace=f", "ls", "--strace"], ["run", "--strace=f", "--", "ls", "--strace"]),
     (["run", "-w"], ["run", "-w"]),

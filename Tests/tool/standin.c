@@ -48,7 +48,7 @@ static void descriptor_list(FILE *out) {
   int first = 1;
   for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
     int number = atoi(entry->d_name);
-    if (entry->d_name[0] == '.' || number == dirfd(folder) || number == fileno(out)) continue;
+    if (entry->d_name[0] == '.' || number == dirfd(folder)) continue;
     char path[64], target[4096] = "";
     snprintf(path, sizeof path, "/proc/self/fd/%d", number);
     ssize_t size = readlink(path, target, sizeof target - 1);
