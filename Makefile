@@ -70,11 +70,11 @@ test: prerequisites-test ## Everything, shortened to fit into 15 minutes
 	@$(MAKE) build build-checked
 	@$(MAKE) kunit test-tool
 	@$(MAKE) test-guest
-	@MARTLET_KERNEL=checked $(MAKE) test-guest
+	@MARTLET_KERNEL=checked $(MAKE) test-guest GUEST="$(GUEST) --martlet-only"
 
 test-long: ## Everything with the full counts, and stress-ng
 	@scripts/prerequisites test-long
-	@MARTLET_LONG=1 $(MAKE) test
+	@$(MAKE) test GUEST=--long
 
 test-swift: ## The hosted tests: swift test
 	@swift test
@@ -82,8 +82,8 @@ test-swift: ## The hosted tests: swift test
 test-tool: ## The tool with a stand-in for the kernel, the default root, the build's own scripts
 	@$(PYTEST) Tests/tool
 
-test-guest: ## Programs that run on the host and in Martlet; MARTLET_KERNEL=checked takes the checked kernel
-	@$(PYTEST) Tests/guest
+test-guest: ## Programs that run on the host and in Martlet; MARTLET_KERNEL=checked, GUEST='pytest options'
+	@$(PYTEST) Tests/guest $(GUEST)
 
 kunit: build ## The unit tests inside the kernel; MMU=none, FILTER=suite.test
 	@bin/martlet kunit $(MODE) $(FILTER)
