@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 PYTHON ?= /usr/bin/python3
 PYTEST := $(PYTHON) -m pytest -q -p no:cacheprovider
 SHARE := share/martlet
-SWIFT_BUILD := swift build -c release
+SWIFT_BUILD = swift build -c release $(QUIET)
 MODE := $(if $(MMU),--mmu $(MMU))
 
 ##@ Use
@@ -20,6 +20,8 @@ help: ## List the targets
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The first build shows what it does; later ones say something only when they fail.
+run: QUIET := $(if $(wildcard bin/martlet),--quiet)
 run: build ## Boot to a shell, or run one command: CMD='uname -a'; MMU=none for one address space
 ifdef CMD
 	@bin/martlet run $(MODE) -- sh -c "$$CMD"
