@@ -37,12 +37,12 @@ build: prerequisites ## Build bin/martlet and share/martlet: the kernel, its sym
 	@$(SWIFT_BUILD) --product martlet-kernel >&2
 	@install -D -C -m 755 .build/release/martlet bin/martlet
 	@install -D -C -m 755 .build/release/martlet-kernel $(SHARE)/kernel
-	@$(MAKE) $(SHARE)/kernel.symbols $(SHARE)/root.tar >&2
+	@$(MAKE) -s $(SHARE)/kernel.symbols $(SHARE)/root.tar >&2
 
 build-checked: prerequisites ## Build share/martlet/kernel.checked, which MARTLET_KERNEL=checked makes bin/martlet use
 	@MARTLET_CHECKED=1 $(SWIFT_BUILD) --scratch-path .build-checked --product martlet-kernel >&2
 	@install -D -C -m 755 .build-checked/release/martlet-kernel $(SHARE)/kernel.checked
-	@$(MAKE) $(SHARE)/kernel.checked.symbols >&2
+	@$(MAKE) -s $(SHARE)/kernel.checked.symbols >&2
 
 $(SHARE)/%.symbols: $(SHARE)/% scripts/kernel-symbols $(wildcard scripts/lib/*.py)
 	@scripts/kernel-symbols $< $@
