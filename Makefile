@@ -70,7 +70,10 @@ clean: ## Remove everything that was built; downloaded packages stay in .build-r
 test: prerequisites-test ## Everything, shortened to fit into 15 minutes
 	@$(MAKE) test-swift
 	@$(MAKE) build build-checked
-	@$(MAKE) kunit test-tool
+	@$(MAKE) kunit
+	@$(MAKE) kunit MMU=none
+	@MARTLET_KERNEL=checked $(MAKE) kunit
+	@$(MAKE) test-tool
 	@$(MAKE) test-guest
 	@MARTLET_KERNEL=checked $(MAKE) test-guest GUEST="$(GUEST) --martlet-only"
 

@@ -15,7 +15,7 @@ struct Boot {
     log = ToolLog.make(verbose: options.verbose)
     if let problem = HostCheck.problem(of: HostCheck.current()) { throw Failure(problem) }
     installation = try Installation()
-    kernel = installation.kernel(override: getenv("MARTLET_KERNEL").map { String(cString: $0) })
+    kernel = installation.kernel(override: HostText.environment("MARTLET_KERNEL"))
     block.header.started = started
     block.header.memory = options.mem?.bytes ?? 0
     block.header.cpus = UInt32(options.cpus ?? 0)
@@ -81,9 +81,15 @@ struct Boot {
       let child = Child.start(
         kernel, ["martlet-kernel"], descriptors: descriptors.numbers, first: ChildDescriptors.first)
     else {
-      let reason = Failure.reason
+      let advice =
+        switch errno {
+        case ENOENT: ": 'make build' puts it in place"
+        case EAGAIN: ": there is a limit on processes, see 'ulimit -u'"
+        default: ""
+        }
+      let failure = Failure("cannot start the kernel \(kernel) (\(Failure.reason))\(advice)")
       console?.restore()
-      throw Failure("cannot start the kernel \(kernel) (\(reason)): 'make build' puts it in place")
+      throw failure
     }
     if console == nil { log.debug("kernel", metadata: ["path": "\(kernel)", "process": "\(child.process)"]) }
     descriptors = ChildDescriptors()

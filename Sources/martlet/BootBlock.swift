@@ -19,7 +19,7 @@ struct BootBlock {
   /// Adds a string and returns its offset.
   mutating func string(_ text: String) -> UInt32 {
     let offset = end
-    tail += Array(text.utf8) + [0]
+    tail += HostText.bytes(text) + [0]
     return offset
   }
 

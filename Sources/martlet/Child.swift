@@ -14,13 +14,13 @@ struct Child {
   static func start(
     _ path: String, _ arguments: [String], environment: [String] = [], descriptors: [Int32], first: Int32
   ) -> Child? {
-    let argumentStrings = arguments.map { strdup($0) } + [nil]
-    let environmentStrings = environment.map { strdup($0) } + [nil]
+    let argumentStrings = arguments.map { HostText.withCString($0) { strdup($0) } } + [nil]
+    let environmentStrings = environment.map { HostText.withCString($0) { strdup($0) } } + [nil]
     defer { for string in argumentStrings + environmentStrings { free(string) } }
     let process = argumentStrings.withUnsafeBufferPointer { arguments in
       environmentStrings.withUnsafeBufferPointer { environment in
         descriptors.withUnsafeBufferPointer { numbers in
-          path.withCString { path in
+          HostText.withCString(path) { path in
             var request = tool_spawn_request(
               path: path, arguments: arguments.baseAddress, environment: environment.baseAddress,
               descriptors: numbers.baseAddress, count: Int32(numbers.count), first: first)

@@ -52,8 +52,9 @@ enum Compression: String, CaseIterable {
 extension HostPath {
   /// Finds a program as a shell does.
   static func program(_ name: String) -> String? {
-    let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
-    for folder in path.split(separator: ":") where access("\(folder)/\(name)", X_OK) == 0 {
+    let path = HostText.environment("PATH") ?? "/usr/bin:/bin"
+    for folder in path.split(separator: ":") where HostText.withCString("\(folder)/\(name)", { access($0, X_OK) }) == 0
+    {
       return "\(folder)/\(name)"
     }
     return nil

@@ -15,7 +15,7 @@ final class Descriptor {
 
   /// Opens a file, or returns nil with `errno` set.
   static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o666) -> Descriptor? {
-    let number = Glibc.open(path, flags | O_CLOEXEC, mode)
+    let number = HostText.withCString(path) { Glibc.open($0, flags | O_CLOEXEC, mode) }
     return number < 0 ? nil : Descriptor(number)
   }
 

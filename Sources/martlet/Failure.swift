@@ -15,9 +15,8 @@ struct Failure: Error, Equatable {
 
   /// Writes one line of the tool's own to stderr.
   static func say(_ message: String) {
-    var line = "martlet: \(message)\n"
-    line.withUTF8 { bytes in
-      var rest = UnsafeRawBufferPointer(bytes)
+    HostText.bytes("martlet: \(message)\n").withUnsafeBytes { bytes in
+      var rest = bytes
       while !rest.isEmpty {
         let count = write(STDERR_FILENO, rest.baseAddress, rest.count)
         if count < 0 && errno == EINTR { continue }

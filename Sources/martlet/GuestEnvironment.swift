@@ -12,11 +12,12 @@ enum GuestEnvironment {
       ("TERM", host("TERM") ?? "linux"), ("HOSTNAME", hostname),
     ]
     for setting in settings {
-      let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-      guard let name = parts.first, !name.isEmpty else {
-        throw Failure("-e '\(setting)' names no variable: write -e NAME=VALUE")
-      }
-      guard let value = parts.count == 2 ? parts[1] : host(name) else { continue }
+      // By bytes: a Character may be an equals sign with an accent on it.
+      let equals = setting.utf8.firstIndex(of: UInt8(ascii: "="))
+      let name = String(setting[..<(equals ?? setting.endIndex)])
+      if name.isEmpty { throw Failure("-e '\(setting)' names no variable: write -e NAME=VALUE") }
+      let given = equals.map { String(setting[setting.utf8.index(after: $0)...]) }
+      guard let value = given ?? host(name) else { continue }
       values.removeAll { $0.name == name }
       values.append((name, value))
     }

@@ -8,7 +8,7 @@ struct Installation {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
     let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
     guard count > 0 else { throw Failure("cannot find my own binary: is /proc mounted? (\(Failure.reason))") }
-    let path = String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    let path = HostText.string(buffer[..<count].map(UInt8.init(bitPattern:)))
     let parts = path.split(separator: "/").dropLast(2)
     self.init(share: "/" + (parts + ["share", "martlet"]).joined(separator: "/"))
   }
@@ -33,7 +33,7 @@ struct Installation {
   func defaultRoot() throws(Failure) -> String {
     for name in ["root.tar", "root.tar.zst", "root.tar.xz", "root.tar.gz"] {
       let path = "\(share)/\(name)"
-      if access(path, F_OK) == 0 { return path }
+      if HostText.withCString(path, { access($0, F_OK) }) == 0 { return path }
     }
     throw Failure("the default root is missing (\(share)/root.tar): 'make build' makes it, or give --root DIR")
   }

@@ -32,7 +32,7 @@ protocol MachineCommand: ParsableCommand {
 
 @main enum Main {
   static func main() {
-    exit(run(Array(CommandLine.arguments.dropFirst())))
+    exit(run(HostText.arguments()))
   }
 
   static func run(_ arguments: [String]) -> Int32 {

@@ -55,8 +55,8 @@ struct Mount {
 enum HostPath {
   /// The real path where there is one.
   static func absolute(_ path: String) -> String {
-    guard let real = realpath(path, nil) else { return path }
+    guard let real = HostText.withCString(path, { realpath($0, nil) }) else { return path }
     defer { free(real) }
-    return String(cString: real)
+    return HostText.string(real)
   }
 }

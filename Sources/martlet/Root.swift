@@ -24,7 +24,7 @@ struct Root {
 
   static func open(_ path: String) throws(Failure) -> Root {
     var status = stat()
-    guard stat(path, &status) == 0 else {
+    guard HostText.withCString(path, { stat($0, &status) }) == 0 else {
       throw Failure("there is no root at \(path) (\(Failure.reason)): give --root a directory or a tar archive")
     }
     return status.isKind(S_IFDIR) ? try directory(path) : try archive(path)

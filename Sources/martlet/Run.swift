@@ -96,9 +96,8 @@ struct Run: MachineCommand {
     if let directory { boot.block.header.directory = boot.block.string(directory) }
     if command.isEmpty { boot.block.set(MARTLET_LOGIN_SHELL) }
     (boot.block.header.argumentCount, boot.block.header.arguments) = boot.block.strings(command)
-    let variables = try GuestEnvironment.make(user: user, hostname: hostname, settings: environment) {
-      getenv($0).map { String(cString: $0) }
-    }
+    let variables = try GuestEnvironment.make(
+      user: user, hostname: hostname, settings: environment, host: HostText.environment)
     (boot.block.header.environmentCount, boot.block.header.environment) = boot.block.strings(variables)
     return try boot.start(console: Terminal.console())
   }

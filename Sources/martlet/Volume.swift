@@ -30,7 +30,7 @@ struct Volume: ExpressibleByArgument, Equatable {
   /// The path without doubled slashes and dots, nil when it is relative, climbs up, or is the root itself.
   static func normalised(_ path: String) -> String? {
     guard path.hasPrefix("/") else { return nil }
-    let parts = path.split(separator: "/").filter { $0 != "." }
+    let parts = path.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }.filter { $0 != "." }
     return parts.isEmpty || parts.contains("..") ? nil : "/" + parts.joined(separator: "/")
   }
 }

@@ -120,3 +120,28 @@ import Testing
     #expect(throws: Failure.self) { try make(.root, ["=x"]) }
   }
 }
+
+@Suite struct HostTextTests {
+  @Test(arguments: [
+    [], Array("plain".utf8), Array("grün 🐦".utf8), [0xff], [0x61, 0xe9, 0x62], [0xc3], [0xe2, 0x82],
+    [0xf4, 0x8f, 0xbe],
+    Array("\u{10ff41}".utf8), Array("\u{10fffe}".utf8), Array("\u{10fe00}".utf8), [0xed, 0xa0, 0x80],
+    [0xf0, 0x9f, 0x90, 0xa6, 0x80], [0xf4, 0xf4, 0x41],
+  ])
+  func allBytesSurvive(_ bytes: [UInt8]) {
+    #expect(HostText.bytes(HostText.string(bytes)) == bytes)
+  }
+
+  @Test func everyPairOfBytesSurvives() {
+    for first in UInt8.min...UInt8.max {
+      for second in UInt8.min...UInt8.max {
+        let bytes = [0x61, first, second, 0x62]
+        if HostText.bytes(HostText.string(bytes)) != bytes { Issue.record("\(bytes)") }
+      }
+    }
+  }
+
+  @Test func validTextIsItself() {
+    #expect(HostText.string(Array("grün".utf8)) == "grün")
+  }
+}

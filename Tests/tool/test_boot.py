@@ -146,3 +146,16 @@ def test_another_kernel(machine, tmp_path):
     result = machine.run("run", "true", env={"MARTLET_KERNEL": "/bin/false"})
     assert result.returncode == 1
     assert "kernel.checked" in machine.fails("run", "true", env={"MARTLET_KERNEL": "checked"})
+
+
+def test_bytes_that_are_no_text_arrive(machine, tmp_path):
+    folder = os.fsencode(tmp_path) + b"/\xff\xe9"
+    os.mkdir(folder)
+    words = [b"dump", b"\xff", b"a\xe9b", "gr\u00fcn".encode(), b"\xf4\x8f\xbd\x81"]
+    output = subprocess.run([machine.tool, "run", "-v", folder + b":/x\xfe", "-e", b"A=\xfd=\xcc\x81", *words],
+                            capture_output=True, check=True).stdout
+    boot = json.loads(output.decode("utf-8", "surrogateescape"))
+    assert [os.fsencode(word) for word in boot["arguments"]] == words
+    assert os.fsencode(boot["environment"][-1]) == b"A=\xfd=\xcc\x81"
+    assert os.fsencode(boot["mounts"][0]["path"]) == b"/x\xfe"
+    assert os.fsencode(boot["mounts"][0]["source"]) == folder
