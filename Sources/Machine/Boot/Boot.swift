@@ -201,10 +201,7 @@ private final class StartThread: Thread {
 /// Root's carriers, one for each vCPU, then the service threads, then the first kernel thread. The main thread gives up
 /// vCPU 0, as which it has run so far.
 private func startThreads() {
-  let thread: StartThread
-  do throws(Errno) { thread = try StartThread(space: unsafe rootSpace, isGuest: false) } catch { fail("no memory") }
-  thread.startOver()
-  Borrowed(thread).retain()
+  queueFirstThread()
   SpaceMaker.stock()
   for id in 0..<Processor.count {
     let carrier = unsafe CarrierSlots.take().unsafelyUnwrapped
@@ -214,10 +211,6 @@ private func startThreads() {
     unsafe vcpu.pointee.carrier = carrier
     unsafe carrier.pointee.baton = 1
   }
-  Scheduler.lock()
-  unsafe rootSpace.add(thread)
-  Processor.with(0) { $0.append(thread) }
-  Scheduler.unlock()
   unsafe arch_carrier().pointee.vcpu = nil
   unsafe startService { _ in Reaper.run() }
   unsafe startService { _ in IOThread.run() }
@@ -226,6 +219,18 @@ private func startThreads() {
     check(unsafe spawn(carrier, .thread), "clone of a carrier")
     unsafe at = carrier.pointee.next
   }
+}
+
+/// A function of its own, so that the main thread holds no count once it has no vCPU to free on.
+@inline(never) private func queueFirstThread() {
+  let thread: StartThread
+  do throws(Errno) { thread = try StartThread(space: unsafe rootSpace, isGuest: false) } catch { fail("no memory") }
+  thread.startOver()
+  Borrowed(thread).retain()
+  Scheduler.lock()
+  unsafe rootSpace.add(thread)
+  Processor.with(0) { $0.append(thread) }
+  Scheduler.unlock()
 }
 
 /// A host thread of root without a vCPU.

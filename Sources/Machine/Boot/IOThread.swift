@@ -40,7 +40,7 @@ enum IOThread {
   }
 
   static func run() -> Never {
-    _ = hostCall(__NR_prctl, 29, 1)          // PR_SET_TIMERSLACK: timers to the microsecond
+    _ = hostCall(__NR_prctl, Int(PR_SET_TIMERSLACK), 1)
     var event = linux_epoll_event()
     while true {
       let count = unsafe hostCall(__NR_epoll_wait, Int(ioDescriptor), address(&event), 1, -1)

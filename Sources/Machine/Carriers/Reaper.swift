@@ -25,13 +25,15 @@ enum Reaper {
       Scheduler.unlock()
       return                        // a pool process that died before it was entered
     }
-    let isOrderly = space.isDying && status & 0x7f == 0
-    space.isDead = true
-    if !isOrderly { mourn(space) }
-    space.freeCarriers()
+    space.with { space in
+      let isOrderly = space.isDying && status & 0x7f == 0
+      space.isDead = true
+      if !isOrderly { mourn(space) }
+      space.freeCarriers()
+    }
+    Posts.release(space)
     Scheduler.unlock()
-    // SAFETY: a service thread frees nothing; a vCPU drops the table's count.
-    unsafe Posts.release(space)
+    unsafe kick(machine_vcpu_at(0))
   }
 
   /// Lock held.

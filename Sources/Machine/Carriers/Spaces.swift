@@ -48,8 +48,8 @@ enum SpaceTable {
     unsafe space.tableNext = spaceBuckets[i]
     unsafe spaceBuckets[i] = Borrowed(space)
   }
-  /// Takes the space of `process` out; the count goes to the caller.
-  static func remove(_ process: Int32) -> HostSpace? {
+  /// Takes the space of `process` out; the table's count goes to the caller.
+  static func remove(_ process: Int32) -> Borrowed<HostSpace>? {
     let i = bucket(process)
     var before: Borrowed<HostSpace>?
     var at = unsafe spaceBuckets[i]
@@ -57,9 +57,7 @@ enum SpaceTable {
       let next = here.with { $0.tableNext }
       if here.with({ $0.hostProcess == process }) {
         if let before { before.with { $0.tableNext = next } } else { unsafe spaceBuckets[i] = next }
-        let result = here.object
-        here.release()
-        return result
+        return here
       }
       before = here
       at = next
@@ -157,8 +155,9 @@ extension HostSpace {
   }
 }
 
-/// Root's main thread makes spaces when this word is not zero.
+/// Has root's main thread fill the pool. On a vCPU.
 func requestSpaces() {
+  SpaceMaker.stock()
   unsafe arch_store32(machine_space_requests(), 1)
   unsafe hostFutexWake(machine_space_requests())
 }

@@ -9,8 +9,9 @@ func panic(_ what: StaticString) -> Never {
   unsafe Report.write("\n")
   Report.backtrace(from: UInt(arch_frame_address()))
   Log.writeTail()
+  unsafe arch_store32(machine_power_off(), 1 + 125)      // whatever status it had
   powerOff(125)
-  while true { unsafe hostFutexWait(machine_scheduler_lock(), 2) ; hostYield() }
+  while true { unsafe hostFutexWait(machine_power_off(), 1 + 125) }
 }
 
 /// Ends the machine with `status`: the first one wins. Returns; root's main thread does it.
