@@ -7,8 +7,5 @@ open class Inode {
 }
 public final class Path {}
 public struct DirectoryEntries: ~Copyable {}
-public final class CachedFile {}
-public final class HostFileReference {}
 public final class FileTable {}
 public final class FileSystemContext {}
-public final class AddressSpace {}
