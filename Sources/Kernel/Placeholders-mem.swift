@@ -12,3 +12,13 @@ public final class HostFileReference {
   public let descriptor: HostDescriptor
   public init(_ descriptor: consuming HostDescriptor) { self.descriptor = descriptor }
 }
+extension CachedFile {
+  static func shared(count: Int) throws(Errno) -> CachedFile {
+    let file = CachedFile()
+    file.size = count
+    return file
+  }
+}
+extension Task {
+  var memoryLimits: MemoryLimits { MemoryLimits() }
+}

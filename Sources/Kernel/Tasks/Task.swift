@@ -15,6 +15,8 @@ public final class Task: Thread {
   public var call = 0
   /// comm: 15 bytes and a NUL.
   public var name: [UInt8] = []
+  /// The last page fault and how often in a row it was the same: a fault that changes nothing must not repeat for ever.
+  var faultAddress: UInt = 0, faultCount = 0
 
   public init(
     id: Int, process: Process, space: HostSpace, isGuest: Bool, credentials: Credentials, files: FileTable?,
@@ -30,6 +32,9 @@ public final class Task: Thread {
   }
 
   public override func systemCall(_ arguments: SyscallArguments) { dispatch(self, arguments) }
+  public override func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool {
+    resolvePageFault(at: address, isWrite: isWrite, isExecute: isExecute)
+  }
 }
 
 extension Task {
