@@ -54,3 +54,16 @@ public struct MemoryLimits: Sendable {
   public var locked: UInt = .max
   public init() {}
 }
+
+extension Task {
+  var memoryLimits: MemoryLimits {
+    var limits = MemoryLimits()
+    let own = process.limits
+    limits.addressSpace = UInt(own[RLIMIT_AS].soft)
+    limits.data = UInt(own[RLIMIT_DATA].soft)
+    limits.stack = UInt(own[RLIMIT_STACK].soft)
+    let mayLock = credentials.borrowed.with { $0.has(CAP_IPC_LOCK) }
+    limits.locked = mayLock ? .max : UInt(own[RLIMIT_MEMLOCK].soft)
+    return limits
+  }
+}

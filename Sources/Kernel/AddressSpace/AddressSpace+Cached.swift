@@ -62,7 +62,7 @@ extension AddressSpace {
   /// Makes the pages `first..<end`, which lie below the file's end and in the area, resident and maps them.
   func fill(_ area: inout Area, _ file: CachedFile, _ first: Int, _ end: Int) throws(Errno) {
     while let gap = area.filled.gap(first, end) {
-      for page in gap.first..<gap.end { try file.makeResident(page) }
+      for page in gap.first..<gap.end { _ = try file.makeResident(page) }
       var page = gap.first
       while page < gap.end, let run = file.residentRun(page, below: gap.end) {
         try mapRun(&area, page, run)
@@ -73,12 +73,12 @@ extension AddressSpace {
   }
 
   /// Before a truncation or an eviction discards pages: see `MappingList.unmap`.
-  func unmapPages(of file: CachedFile, _ first: Int, _ end: Int) {
+  func unmapPages(of list: MappingList, _ first: Int, _ end: Int) {
     _ = try? withState { (state) throws(Errno) in
       if state.isGone { return }
       var starts: [UInt] = []
       state.areas.tree.forEach { area in
-        if area.mapping?.cached === file, area.filePages.first < end, area.filePages.end > first, !area.filled.isEmpty {
+        if area.mapping?.cached?.mappings === list, area.filePages.first < end, area.filePages.end > first, !area.filled.isEmpty {
           starts.append(area.start)
         }
       }
@@ -105,13 +105,11 @@ struct ResidentRun {
 
 extension CachedFile {
   /// Pages up to the file's end.
-  var pageCount: Int { (size + 4095) >> 12 }
-  func residentRun(_ page: Int, below end: Int) -> ResidentRun? {
-    guard let offset = pages.memoryOffset(page), let bytes = pages.bytes(at: page << 12, limit: (end - page) << 12) else {
-      return nil
-    }
-    return ResidentRun(offset: offset, pages: bytes.count >> 12)
+  var pageCount: Int { (size &+ 4095) >> 12 }
+  /// Shared anonymous memory: a file without a name. Errors: ENOMEM.
+  static func shared(count: Int) throws(Errno) -> CachedFile {
+    let file = CachedFile()
+    file.setSize(count)
+    return file
   }
-  func nextResident(_ page: Int, below end: Int) -> Int? { pages.nextResident(page, below: end) }
-  func makeResident(_ page: Int) throws(Errno) { _ = try pages.makeResident(page) }
 }

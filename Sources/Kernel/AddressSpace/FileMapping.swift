@@ -55,10 +55,10 @@ public final class MappingList {
 
   public var isEmpty: Bool { list.withLock { $0.mappings.isEmpty } }
 
-  /// Takes the file's pages from `first` on, to before `end`, out of every address space, private copies too: before they
+  /// Takes the file's `pages` out of every address space, private copies too: before they
   /// are discarded. What is touched there afterwards faults and looks at the file's size anew, so a truncation sets the
   /// size before it calls this. The caller holds no lock of an address space, and none that `CachedFile`'s fault path takes.
-  public func unmap(pages first: Int, to end: Int = .max, of file: CachedFile) {
+  public func unmap(pages: Range<Int>) {
     var seen: UInt64 = 0
     while true {
       var spaces: [AddressSpace] = []
@@ -72,7 +72,7 @@ public final class MappingList {
       // A fork that copied pages after its parent was looked at has added its mappings: look again.
       if spaces.isEmpty || additions == seen { return }
       seen = additions
-      for space in spaces { space.unmapPages(of: file, first, end) }
+      for space in spaces { space.unmapPages(of: self, pages.lowerBound, pages.upperBound) }
     }
   }
 }
