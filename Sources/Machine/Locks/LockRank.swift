@@ -22,6 +22,7 @@ public enum LockRank: UInt8, Sendable {
   case futex
   case leaf              // takes no other but those below
   case waitQueue
+  case epoll             // an epoll's ready list and its waiters; they nest, and never in a circle
   case timers
   case allocator
   case log

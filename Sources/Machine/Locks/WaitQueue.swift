@@ -43,8 +43,9 @@ public enum WaitMode: Sendable {
 /// Threads that wait for something (Linux's wait_queue_head). The one who changes the condition wakes the queue after the
 /// change; a waiter is on the queue before it looks at the condition, so no wake-up is lost.
 public final class WaitQueue {
-  private let entries = SpinLock(IntrusiveList<WaitEntry>(), rank: .waitQueue)
-  public init() {}
+  private let entries: SpinLock<IntrusiveList<WaitEntry>>
+  /// Only the queue of an epoll has another rank: it is woken under the lock of the queue that the epoll watches.
+  public init(rank: LockRank = .waitQueue) { entries = SpinLock(IntrusiveList<WaitEntry>(), rank: rank) }
 
   /// Sleeps until `condition` is true; it is called without any lock held, and may take locks and throw.
   /// Errors: `.restart` when interrupted (see `WaitMode`), `.timedOut` past the deadline, and what `condition` throws.
@@ -57,13 +58,19 @@ public final class WaitQueue {
       let entry = thread.waitEntry
       entry.isExclusive = exclusive
       add(entry)
+      var isDone = false
       defer {
         thread.stopWaiting()
         remove(entry)
+        // Who gives up may have been chosen meanwhile: then it is the next one's turn.
+        if exclusive && !isDone { wake() }
       }
       while true {
         thread.prepareToSleep(mode)
-        if try condition() { return }
+        if try condition() {
+          isDone = true
+          return
+        }
         if thread.mustStopWaiting(mode) { throw .restart }
         if deadline.hasPassed { throw .timedOut }
         Scheduler.sleep(until: deadline)
