@@ -5,12 +5,12 @@ import CMachine
 /// iov_iter). It remembers how far it got.
 @safe public struct IOBuffers: ~Copyable {
   /// Bytes still to go.
-  public private(set) var count: Int
-  private var address: UInt            // of the current segment's rest
-  private var rest: Int
-  private var vector: [linux_iovec]    // empty for a single segment
-  private var index = 0
-  private let isKernel: Bool           // the one segment lies in kernel memory, which the caller keeps
+  public internal(set) var count: Int
+  var address: UInt                    // of the current segment's rest
+  var rest: Int
+  var vector: [linux_iovec]            // empty for a single segment
+  var index = 0
+  let isKernel: Bool                   // the one segment lies in kernel memory, which the caller keeps
 
   /// One guest buffer. Like read(2), no more than 0x7fff_f000 bytes are moved at once.
   @inline(__always) public init(_ pointer: UserPointer<UInt8>, count: Int) {
@@ -55,7 +55,7 @@ import CMachine
     }
   }
 
-  @inline(__always) private mutating func advance(_ moved: Int) {
+  @inline(__always) mutating func advance(_ moved: Int) {
     address &+= UInt(moved)
     rest &-= moved
     count &-= moved
