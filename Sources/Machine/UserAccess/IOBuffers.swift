@@ -117,3 +117,31 @@ import CMachine
     return done
   }
 }
+
+/// Rings and scratch space that are arrays.
+extension IOBuffers {
+  /// Copies `range` of `bytes` to the buffers, as much as fits (a read).
+  public mutating func copyOut(_ bytes: borrowing [UInt8], _ range: Range<Int>) throws(Errno) -> Int {
+    let window = bytes.span.extracting(range)
+    return try unsafe window.withUnsafeBufferPointer { (b) throws(Errno) -> Int in
+      guard let base = b.baseAddress else { return 0 }
+      return unsafe try move(UnsafeMutableRawPointer(mutating: base), b.count, out: true)
+    }
+  }
+  /// Fills `range` of `bytes` from the buffers, as far as they go (a write).
+  public mutating func copyIn(_ bytes: inout [UInt8], _ range: Range<Int>) throws(Errno) -> Int {
+    precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count)
+    var error: Errno?
+    let moved = unsafe bytes.withUnsafeMutableBufferPointer { b -> Int in
+      guard let base = b.baseAddress else { return 0 }
+      do throws(Errno) {
+        return unsafe try move(UnsafeMutableRawPointer(base + range.lowerBound), range.count, out: false)
+      } catch let thrown {
+        error = thrown
+        return 0
+      }
+    }
+    if let error { throw error }
+    return moved
+  }
+}
