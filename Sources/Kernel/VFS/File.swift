@@ -48,6 +48,10 @@ open class File {
   open func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) { throw .notSupported }
   /// F_SETFL changed `flags` (O_ASYNC, O_DIRECT…); may refuse.
   open func statusFlagsChanged(_ old: Int32) throws(Errno) {}
+  /// What /proc/PID/fd shows where it has no path.
+  open var label: [UInt8] { inode.label }
+  /// F_GETPIPE_SZ and F_SETPIPE_SZ (`size` then). Errors: EBADF for what is no pipe.
+  open func pipeSize(_ task: Task, change size: Int?) throws(Errno) -> Int { throw .badDescriptor }
   /// What mmap(2) maps: see `MappedObject`. Errors: ENODEV.
   open func mappedObject() throws(Errno) -> MappedObject { throw .noDevice }
 }

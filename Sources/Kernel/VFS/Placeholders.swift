@@ -1,14 +1,6 @@
 import CLinux
 import Machine
 
-// Bare shapes that the owners of these files replace.
-open class Inode {
-  public init() {}
-}
-public final class Path {}
-public struct DirectoryEntries: ~Copyable {}
-public final class CachedFile {}
+// Bare shapes that the owners of these replace.
 public final class HostFileReference {}
-public final class FileTable {}
-public final class FileSystemContext {}
 public final class AddressSpace {}

@@ -26,6 +26,16 @@ import Builtin
   @inline(__always) public static func == (a: Borrowed, b: Borrowed) -> Bool { unsafe a.reference === b.reference }
   @inline(__always) public static func == (a: Borrowed, b: Object) -> Bool { unsafe a.reference === b }
 
+  /// Whether this is the only reference that counts: exact only where nobody can make another meanwhile.
+  @inline(__always) public var isUnique: Bool {
+    #if hasFeature(Embedded)
+    // SAFETY: the count is the second word of every object; it is only read.
+    return unsafe bits.load(fromByteOffset: 8, as: Int.self) & Int.max == 1
+    #else
+    return unsafe _getUnownedRetainCount(reference) >= 0 && _getRetainCount(reference) == 1
+    #endif
+  }
+
   /// SAFETY: `bits` came from `bits` of a live object of this class.
   @inline(__always) init(bits: UnsafeMutableRawPointer) { self = unsafe unsafeBitCast(bits, to: Borrowed<Object>.self) }
   @inline(__always) var bits: UnsafeMutableRawPointer { unsafe Unmanaged.passUnretained(reference).toOpaque() }

@@ -1,0 +1,193 @@
+import CLinux
+import Machine
+import Synchronization
+
+/// A file whose data is the page cache: tmpfs, memfd, shared anonymous memory. Pages are made when first needed.
+///
+/// Writes and truncation are serialised by the inode's lock, which the caller holds. The pages have a spinlock of their own, under
+/// which nothing is copied to or from the guest: a fault within a copy may need a page of this very file.
+public final class CachedFile {
+  private let pages = SpinLock<Void>((), rank: .file)
+  private let cache = CachedPages()            // under `pages`
+  private let length = Atomic<Int>(0)
+  /// Who maps it: a page is unmapped everywhere before it is discarded.
+  public let mappings = MappingList()
+  /// What its file system allows, where it is bounded.
+  public let quota: PageQuota?
+  /// F_SEAL_* of a memfd, under the inode's lock; `F_SEAL_SEAL` where it cannot be sealed.
+  public var seals: UInt32 = UInt32(F_SEAL_SEAL)
+
+  public init(quota: PageQuota? = nil) { self.quota = quota }
+  deinit { quota?.give(cache.residentCount) }
+
+  /// st_size. It shrinks before pages go: who maps a page looks at it again under the lock of `mappings`.
+  @inline(__always) public var size: Int { length.load(ordering: .acquiring) }
+  /// Sets the size without touching pages, for those who fill it.
+  public func setSize(_ size: Int) { length.store(size, ordering: .releasing) }
+  public var residentPages: Int { pages.withLock { _ in cache.residentCount } }
+
+  // MARK: for mappings
+
+  /// Where page `page` lies in kernel memory's descriptor, made resident. The caller has compared it with `size`.
+  /// Errors: ENOSPC.
+  public func makeResident(_ page: Int) throws(Errno) -> UInt {
+    try pages.withLock { (_) throws(Errno) -> UInt in
+      if let offset = cache.memoryOffset(page) { return offset }
+      _ = try fresh(page)
+      return cache.memoryOffset(page) ?? 0
+    }
+  }
+  /// The same where it is resident already.
+  public func memoryOffset(_ page: Int) -> UInt? { pages.withLock { _ in cache.memoryOffset(page) } }
+
+  private func fresh(_ page: Int) throws(Errno) -> KernelBytes {
+    if let bytes = cache.page(page) { return bytes }
+    if let quota, !quota.take(1) { throw .noSpace }
+    do throws(Errno) {
+      return try cache.makeResident(page)
+    } catch {
+      quota?.give(1)
+      throw error
+    }
+  }
+
+  // MARK: read and write
+
+  /// Copies from `offset` to the buffers, up to the end; holes are zeros. Returns the bytes moved. Errors: EFAULT.
+  public func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
+    var at = offset
+    while buffers.count > 0 {
+      let left = size &- at
+      if left <= 0 { break }
+      let limit = min(left, buffers.count)
+      let moved: Int
+      do throws(Errno) {
+        if let bytes = pages.withLock({ _ in cache.bytes(at: at, limit: limit) }) {
+          moved = try buffers.copyOut(bytes)
+        } else {
+          moved = try buffers.clear(min(limit, 4096 &- at & 4095))
+        }
+      } catch {
+        if at == offset { throw error }
+        break
+      }
+      if moved == 0 { break }
+      at &+= moved
+    }
+    return at &- offset
+  }
+
+  /// Copies from the buffers to `offset` on; the caller has bounded offset and count, and holds the inode's lock. Returns the bytes
+  /// moved. Errors: ENOSPC, EFAULT.
+  public func write(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
+    var at = offset
+    while buffers.count > 0 {
+      let moved: Int
+      do throws(Errno) {
+        let limit = buffers.count
+        let bytes = try pages.withLock { (_) throws(Errno) -> KernelBytes in
+          if let bytes = cache.bytes(at: at, limit: limit) { return bytes }
+          let page = try fresh(at >> 12)
+          return page.slice(at & 4095, min(4096 &- at & 4095, limit))
+        }
+        moved = try buffers.copyIn(bytes)
+      } catch {
+        if at == offset { throw error }
+        break
+      }
+      if moved == 0 { break }
+      at &+= moved
+      if at > size { setSize(at) }
+    }
+    return at &- offset
+  }
+
+  /// Copies kernel bytes in, as `write`.
+  public func write(_ bytes: KernelBytes, at offset: Int) throws(Errno) {
+    var buffers = IOBuffers(kernel: bytes)
+    let count = try write(&buffers, at: offset)
+    if count < bytes.count { throw .noSpace }
+  }
+
+  // MARK: size; the inode's lock is held
+
+  /// truncate(2). The size changes first; then the pages beyond leave every guest, then the cache.
+  public func truncate(to size: Int) {
+    let old = self.size
+    setSize(size)
+    if size >= old { return }
+    let first = (size + 4095) >> 12
+    discard(from: first, to: .max)
+    clear(size, to: first << 12)
+  }
+  /// Punches a hole: whole pages go, the rest is zeroed.
+  public func punch(_ offset: Int, _ count: Int) {
+    let end = offset + count
+    let first = (offset + 4095) >> 12, last = end >> 12
+    if first > last {
+      clear(offset, to: end)
+      return
+    }
+    clear(offset, to: first << 12)
+    if first < last { discard(from: first, to: last) }
+    clear(last << 12, to: end)
+  }
+  /// Makes the pages of a range resident. Errors: ENOSPC, with those made so far left there.
+  public func allocate(_ offset: Int, _ count: Int) throws(Errno) {
+    guard count > 0 else { return }
+    for page in offset >> 12...(offset + count - 1) >> 12 { _ = try makeResident(page) }
+  }
+
+  private func clear(_ from: Int, to end: Int) {
+    guard from < end else { return }
+    pages.withLock { _ in
+      if let bytes = cache.bytes(at: from, limit: end - from) { bytes.clear() }
+    }
+  }
+  private func discard(from first: Int, to end: Int) {
+    mappings.unmap(pages: first..<end)
+    let count = pages.withLock { _ -> Int in
+      let before = cache.residentCount
+      if before > 0 { cache.discard(from: first, to: end) }
+      return before - cache.residentCount
+    }
+    quota?.give(count)
+  }
+
+  // MARK: holes
+
+  /// Implements SEEK_DATA: the first byte at or after `offset` that is in a resident page, below the size.
+  public func nextData(_ offset: Int) -> Int? {
+    let size = size
+    guard offset < size else { return nil }
+    let found = pages.withLock { _ in cache.nextResident(offset >> 12, below: (size + 4095) >> 12) }
+    return found.map { max($0 << 12, offset) }
+  }
+  /// Implements SEEK_HOLE: the first byte at or after `offset` in no resident page; the size is a hole.
+  public func nextHole(_ offset: Int) -> Int? {
+    let size = size
+    guard offset < size else { return nil }
+    var at = offset
+    while at < size, let bytes = pages.withLock({ _ in cache.bytes(at: at, limit: size - at) }) { at += bytes.count }
+    return min(at, size)
+  }
+}
+
+/// A bound on pages that files share: `size=` of tmpfs.
+public final class PageQuota {
+  private let used = Atomic<Int>(0)
+  private let bound: Atomic<Int>
+  public init(limit: Int) { bound = Atomic(limit) }
+  public var limit: Int {
+    get { bound.load(ordering: .relaxed) }
+    set { bound.store(newValue, ordering: .relaxed) }
+  }
+  public var count: Int { used.load(ordering: .relaxed) }
+  func take(_ pages: Int) -> Bool {
+    let now = used.add(pages, ordering: .relaxed).newValue
+    if now <= limit { return true }
+    used.subtract(pages, ordering: .relaxed)
+    return false
+  }
+  func give(_ pages: Int) { used.subtract(pages, ordering: .relaxed) }
+}

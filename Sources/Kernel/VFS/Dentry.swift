@@ -1,0 +1,54 @@
+import CLinux
+import Machine
+
+/// A name in a directory, as a walk has found it: either of a file, or known not to be there (`isNegative`). Which of the
+/// two never changes, nor does the file; what a name means changes by another dentry taking its place in the cache.
+public final class Dentry {
+  /// The file. Of a negative dentry it is the directory's own inode, which nobody should use.
+  public let inode: Inode
+  public let isNegative: Bool
+  // The rest is under the lock of `DentryCache`.
+  var name: [UInt8]
+  var hash: UInt                        // of parent and name; good while hashed
+  private(set) var parent: Dentry?      // nil: a root, or one whose directories are gone
+  var next: Borrowed<Dentry>?           // the bucket's chain; the cache holds a count of each dentry in it
+  var isHashed = false
+  var wasUsed = false                   // since the sweep passed
+  /// Mounts on it: under the mount table's lock, read without.
+  var mountCount = 0
+  /// The name is gone: rmdir(2), unlink(2), or replaced by a rename.
+  public internal(set) var isDeleted = false
+
+  /// The root of a file system.
+  public init(root inode: Inode) {
+    self.inode = inode
+    isNegative = false
+    name = [47]
+    hash = 0
+  }
+  /// `name` in `parent`; not in the cache yet. `inode` nil: known not to be there.
+  init(name: [UInt8], in parent: Dentry, inode: Inode?) {
+    self.inode = inode ?? parent.inode
+    isNegative = inode == nil
+    self.name = name
+    hash = 0
+    self.parent = parent
+  }
+
+  func move(to parent: Dentry, name: [UInt8]) -> Dentry? {
+    let old = self.parent
+    self.parent = parent
+    self.name = name
+    return old
+  }
+
+  deinit {
+    // A long chain of deleted directories must not take a stack frame each.
+    var at = parent.take()
+    while let directory = at {
+      at = nil
+      guard Borrowed(directory).isUnique else { return }
+      at = directory.parent.take()
+    }
+  }
+}

@@ -1,0 +1,15 @@
+import CLinux
+import Machine
+
+/// A place in the tree: a dentry as seen through a mount.
+public struct Path: @unchecked Sendable {
+  public let mount: Mount
+  public let dentry: Dentry
+  @inline(__always) public init(mount: Mount, dentry: Dentry) {
+    self.mount = mount
+    self.dentry = dentry
+  }
+  @inline(__always) public static func == (a: Path, b: Path) -> Bool { a.mount === b.mount && a.dentry === b.dentry }
+  /// The file there. A path that is handed out has one.
+  public var inode: Inode? { dentry.inode }
+}
