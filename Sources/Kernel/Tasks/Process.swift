@@ -1,9 +1,125 @@
 import CLinux
 import Machine
 
+/// Where a process is in its life.
+public enum ProcessState: Sendable {
+  case running
+  case zombie        // all its threads are gone; its parent has not waited for it
+  case dead          // reaped: nobody finds it any more
+}
+
 /// A thread group: what Linux shares among the threads of a process.
+///
+/// It is kept by its tasks, and from birth to reaping by the tree. Three locks guard it: `processTree` the links to other
+/// processes, `lock` its threads, `signals` has its own.
 public final class Process {
   /// The process id.
   public let id: Int
-  public init(id: Int) { self.id = id }
+  public let signals: ProcessSignals
+  public let limits: ResourceLimits
+  /// CLOCK_MONOTONIC when it was made; exec does not change it.
+  public let startTime: UInt64
+  /// Waiters in wait4(2) and waitid(2), woken when a child changes state.
+  public let childQueue = WaitQueue()
+
+  // MARK: under `processTree`
+
+  public internal(set) var state = ProcessState.running
+  /// Never nil but for init and for the reaped. It is alive: it hands its children on before it is reaped.
+  public internal(set) var parent: Borrowed<Process>?
+  var children = MemberList<ChildMembership>()
+  var childNeighbours = Neighbours<Process>()
+  /// The thread of the parent that made it, for __WNOTHREAD and PR_SET_PDEATHSIG.
+  var creator = 0
+  var membership: Owned<ProcessGroup>
+  var groupNeighbours = Neighbours<Process>()
+  /// What its parent is sent at its end: 0 none, SIGCHLD the rule.
+  public internal(set) var exitSignal: Int32
+  /// As wait4(2) reports it, once it is a zombie.
+  public internal(set) var waitStatus: Int32 = 0
+  /// PR_SET_CHILD_SUBREAPER; the second says that an ancestor has it, so that others need not look.
+  public internal(set) var isSubreaper = false, hasSubreaper = false
+  /// Whether it has called execve(2) since it was forked: setpgid(2) by its parent is then EACCES.
+  public internal(set) var hasExecuted = false
+  /// Used by the reaped children: getrusage(2) with RUSAGE_CHILDREN.
+  var childUsage = ResourceUsage()
+
+  // MARK: under `lock`
+
+  public let lock: SpinLock<ProcessThreads>
+
+  // MARK: words, changed by the process's own threads
+
+  /// PR_SET_DUMPABLE.
+  public var dumpable: Int32 = 1
+  /// personality(2).
+  public var personality: UInt32 = 0
+  /// comm of the leader as /proc shows it; the tasks have their own.
+  public var name: [UInt8] = []
+
+  init(
+    id: Int, group: ProcessGroup, signals: ProcessSignals, limits: ResourceLimits, exitSignal: Int32
+  ) {
+    self.id = id
+    membership = Owned(group)
+    self.signals = signals
+    self.limits = limits
+    self.exitSignal = exitSignal
+    startTime = Clock.monotonic()
+    lock = SpinLock(ProcessThreads(), rank: .process)
+  }
+
+  /// Its process group. Takes `processTree`.
+  public var group: ProcessGroup { withProcessTree { membership.borrowed.object } }
+  /// Its session. Takes `processTree`.
+  public var session: Session { withProcessTree { membership.borrowed.with { $0.session } } }
+  /// What getppid(2) says: 0 for init. Takes `processTree`.
+  public var parentID: Int { withProcessTree { parent?.with { $0.id } ?? 0 } }
+  /// Process 1, which no signal kills and whose end ends the machine.
+  public var isInit: Bool { id == 1 }
+}
+
+/// The threads of a process, under its lock.
+public struct ProcessThreads: ~Copyable {
+  /// The living ones, in the order of their making; the leader is missing once it has exited before others.
+  public internal(set) var tasks = MemberList<ThreadMembership>()
+  /// exit_group(2), a fatal signal: everyone exits with `groupStatus`.
+  public internal(set) var isExiting = false
+  public internal(set) var groupStatus: Int32 = 0
+  /// The status of the last one out where there was no group exit: the leader's own.
+  var leaderStatus: Int32 = 0
+  /// The thread that waits in execve(2) for all others to go.
+  var executing: Borrowed<Task>?         // it clears this itself
+  /// Used by threads that are gone.
+  var usage = ResourceUsage()
+  init() {}
+}
+
+/// What threads used, for getrusage(2), times(2) and SIGCHLD.
+public struct ResourceUsage: Sendable {
+  /// Nanoseconds.
+  public var user: UInt64 = 0, system: UInt64 = 0
+  public var minorFaults = 0, majorFaults = 0
+  public var voluntarySwitches = 0, involuntarySwitches = 0
+  /// KiB.
+  public var maximumResident = 0
+  public init() {}
+  public mutating func add(_ other: ResourceUsage) {
+    user &+= other.user
+    system &+= other.system
+    minorFaults &+= other.minorFaults
+    majorFaults &+= other.majorFaults
+    voluntarySwitches &+= other.voluntarySwitches
+    involuntarySwitches &+= other.involuntarySwitches
+    maximumResident = max(maximumResident, other.maximumResident)
+  }
+}
+
+public enum ChildMembership: Membership {
+  @inline(__always) public static func neighbours(_ p: Process) -> Neighbours<Process> { p.childNeighbours }
+  @inline(__always) public static func setNeighbours(_ p: Process, _ n: Neighbours<Process>) { p.childNeighbours = n }
+}
+public enum ThreadMembership: Membership {
+  @inline(__always) public static func neighbours(_ t: Task) -> Neighbours<Task> { t.threadNeighbours }
+  @inline(__always) public static func setNeighbours(_ t: Task, _ n: Neighbours<Task>) { t.threadNeighbours = n }
 }
