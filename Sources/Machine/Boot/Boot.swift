@@ -118,6 +118,7 @@ private func bootOnStack(_ unused: UnsafeMutableRawPointer?) {
   installHostSignals()
   unsafe setSignalStack(arch_carrier())
   IOThread.prepare()
+  StandardStreams.compare()
   _ = hostCall(__NR_prctl, Int(PR_SET_PDEATHSIG), Int(SIGKILL))
   Sandbox.lockIn()
   startThreads()
