@@ -233,6 +233,8 @@ static int check_run(const Case *test) {
   check_failures = check_skipped = 0;
   check_pid = getpid();
   if (setjmp(check_exit) == 0) test->run();
+  struct itimerval off = {0};
+  setitimer(ITIMER_REAL, &off, NULL);
   if (check_failures) return 1;
   if (!check_skipped) say("ok %s\n", test->name);
   return 0;
