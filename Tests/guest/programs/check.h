@@ -9,6 +9,12 @@
 //     FORKS  needs fork (mmu=host only)    CPUS  run with 1, 2 and 4 processors
 //     DIFF   stdout must be the same natively and in Martlet    MARTLET  makes no sense natively
 #pragma once
+#include <features.h>
+// glibc tells the compiler that raise, kill… run no code of this file; here they run handlers.
+#undef __LEAF
+#define __LEAF
+#undef __LEAF_ATTR
+#define __LEAF_ATTR
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
