@@ -152,7 +152,11 @@ static inline int wait_status(pid_t pid) {
   if (got != pid) FAIL("waitpid(%d) gave %d, errno %d", pid, got, errno);
   return status;
 }
-#define wait_ok(pid) CHECK_EQ(wait_status(pid), 0)
+static inline void wait_ok_at(pid_t pid, const char *file, int line) {
+  int status = wait_status(pid);
+  if (status) check_fail(file, line, "the child's status is %#x", status);
+}
+#define wait_ok(pid) wait_ok_at(pid, __FILE__, __LINE__)
 #define exited(code) ((code) << 8)
 
 static inline long env_number(const char *name, long otherwise) {
