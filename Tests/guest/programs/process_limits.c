@@ -152,8 +152,8 @@ TEST(times, FORKS) {
   CHECK(usage.ru_maxrss > 100);
   SYS(getrusage(RUSAGE_THREAD, &usage));
   struct timespec cpu, thread;
-  SYS(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu));
   SYS(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &thread));
+  SYS(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu));
   CHECK(cpu.tv_sec * 1000000000LL + cpu.tv_nsec >= thread.tv_sec * 1000000000LL + thread.tv_nsec);
 }
 
