@@ -91,7 +91,7 @@ __attribute__((format(printf, 3, 4))) static inline void check_fail(const char *
   va_start(list, format);
   vsnprintf(what, sizeof what, format, list);
   va_end(list);
-  __atomic_add_fetch(&check_failures, 1, __ATOMIC_SEQ_CST);
+  if (__atomic_add_fetch(&check_failures, 1, __ATOMIC_SEQ_CST) > 20) return;
   const char *base = strrchr(file, '/');
   say("not ok %s: %s:%d: %s\n", check_name, base ? base + 1 : file, line, what);
 }
