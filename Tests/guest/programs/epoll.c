@@ -1,5 +1,5 @@
 // epoll: level and edge, one shot, nesting, exclusive wake-ups, descriptors that go away.
-// guest: variants=static,musl
+// guest: variants=static
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 

@@ -1,5 +1,5 @@
 // dup, dup2, dup3, fcntl, close_range; what is shared and what is not.
-// guest: variants=static,musl
+// guest: variants=static
 #include <sys/ioctl.h>
 
 #include "check.h"

@@ -1,5 +1,5 @@
 // open: flags against kinds of files, as a table of results.
-// guest: variants=static,musl roots=default,host
+// guest: variants=static roots=default,host
 #include <sys/ioctl.h>
 
 #include "check.h"

@@ -1,5 +1,5 @@
 // Path walking: symbolic links, dots, long names, permissions, magic links.
-// guest: variants=static,musl roots=default,host
+// guest: variants=static roots=default,host
 #include <sys/vfs.h>
 
 #include "check.h"

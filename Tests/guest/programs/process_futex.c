@@ -1,5 +1,5 @@
 // futex, operation by operation; robust lists.
-// guest: variants=static,musl
+// guest: variants=static
 #include <linux/futex.h>
 
 #include "check.h"
