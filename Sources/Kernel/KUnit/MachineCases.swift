@@ -11,7 +11,9 @@ final class TestCounters {
 
 private func wait(_ queue: WaitQueue, _ k: KUnit, seconds: UInt64 = 20, for condition: () -> Bool) {
   do throws(Errno) {
-    try queue.wait(.uninterruptible, until: .after(nanoseconds: seconds * 1_000_000_000)) { () throws(Errno) in condition() }
+    try queue.wait(.uninterruptible, until: .after(nanoseconds: seconds * 1_000_000_000)) { () throws(Errno) in
+      condition()
+    }
   } catch {
     k.expect(false, "timed out")
   }

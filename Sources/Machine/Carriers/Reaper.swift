@@ -14,7 +14,9 @@ enum Reaper {
       } else {
         // No child at all, or a signal: wait for the next process to be made.
         unsafe arch_store32(machine_children(), 0)
-        if process == -Int(ECHILD) { unsafe hostFutexWait(machine_children(), 0, until: .after(nanoseconds: 10_000_000)) }
+        if process == -Int(ECHILD) {
+          unsafe hostFutexWait(machine_children(), 0, until: .after(nanoseconds: 10_000_000))
+        }
       }
     }
   }
@@ -23,7 +25,7 @@ enum Reaper {
     Scheduler.lock()
     guard let space = SpaceTable.remove(process) else {
       Scheduler.unlock()
-      return                        // a pool process that died before it was entered
+      return  // a pool process that died before it was entered
     }
     space.with { space in
       let isOrderly = space.isDying && status & 0x7f == 0
@@ -40,7 +42,9 @@ enum Reaper {
   private static func mourn(_ space: HostSpace) {
     var at = unsafe space.carriers
     while let carrier = unsafe at {
-      if unsafe carrier.pointee.locks != 0 { unsafe panic("a host process was killed inside the kernel with a lock held") }
+      if unsafe carrier.pointee.locks != 0 {
+        unsafe panic("a host process was killed inside the kernel with a lock held")
+      }
       unsafe at = carrier.pointee.next
     }
     SpacePool.forget(space)

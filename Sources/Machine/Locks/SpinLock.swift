@@ -35,7 +35,7 @@ public struct Cell<Value: ~Copyable>: ~Copyable {
 
   /// For the few whose lock is released by other code than took it; everyone else uses `withLock`.
   @inline(__always) borrowing func lock() {
-    unsafe lockTaken(rank)        // counted before it is acquired, so a kill in between finds it counted
+    unsafe lockTaken(rank)  // counted before it is acquired, so a kill in between finds it counted
     if !word.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged { contended() }
   }
   @inline(__always) borrowing func unlock() {

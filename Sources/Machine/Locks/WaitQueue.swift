@@ -3,10 +3,10 @@ import Synchronization
 
 /// Someone who waits on a queue: a thread, or an entry of poll(2) and epoll(7).
 open class WaitEntry: Listed {
-  public final var link = Link<WaitEntry>()      // under the queue's lock
+  public final var link = Link<WaitEntry>()  // under the queue's lock
   /// Woken alone: `wake(count)` counts these and wakes all others (Linux's WQ_FLAG_EXCLUSIVE).
   public final var isExclusive = false
-  final var queue: Borrowed<WaitQueue>?          // on which it is; a queue dies empty
+  final var queue: Borrowed<WaitQueue>?  // on which it is; a queue dies empty
   public init() {}
 
   /// Called under the queue's lock, by whoever wakes, with what happened (a poll(2) mask, or 0 where unsaid). It takes no
@@ -16,7 +16,7 @@ open class WaitEntry: Listed {
 
 /// The entry by which a thread sleeps.
 public final class ThreadWaitEntry: WaitEntry {
-  final var thread: Borrowed<Thread>!            // whose entry it is: the thread owns it
+  final var thread: Borrowed<Thread>!  // whose entry it is: the thread owns it
   public override func wake(_ events: UInt32) -> Bool { thread.with { Scheduler.wake($0) } }
 }
 
@@ -35,9 +35,9 @@ public struct Deadline: Sendable {
 
 /// What may end a wait early.
 public enum WaitMode: Sendable {
-  case interruptible       // any signal: throws .restart
-  case killable            // only death: throws .restart
-  case uninterruptible     // nothing
+  case interruptible  // any signal: throws .restart
+  case killable  // only death: throws .restart
+  case uninterruptible  // nothing
 }
 
 /// Threads that wait for something (Linux's wait_queue_head). The one who changes the condition wakes the queue after the

@@ -16,7 +16,8 @@ import Synchronization
   public func set(_ object: Object) -> Borrowed<Object> {
     let new = Borrowed(object)
     new.retain()
-    let (exchanged, original) = word.compareExchange(expected: 0, desired: new.identity, ordering: .acquiringAndReleasing)
+    let (exchanged, original) = word.compareExchange(
+      expected: 0, desired: new.identity, ordering: .acquiringAndReleasing)
     if exchanged { return new }
     new.release()
     return unsafe Borrowed(bits: UnsafeMutableRawPointer(bitPattern: original).unsafelyUnwrapped)
