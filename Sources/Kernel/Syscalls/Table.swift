@@ -25,7 +25,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("readv"),  // 19
   SyscallEntry("writev"),  // 20
   SyscallEntry("access"),  // 21
-  SyscallEntry("pipe"),  // 22
+  SyscallEntry("pipe", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
   SyscallEntry("select"),  // 23
   SyscallEntry("sched_yield"),  // 24
   SyscallEntry("mremap"),  // 25
@@ -296,7 +296,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("eventfd2"),  // 290
   SyscallEntry("epoll_create1"),  // 291
   SyscallEntry("dup3"),  // 292
-  SyscallEntry("pipe2"),  // 293
+  SyscallEntry("pipe2", "ptr flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe2(t, a) },  // 293
   SyscallEntry("inotify_init1"),  // 294
   SyscallEntry("preadv"),  // 295
   SyscallEntry("pwritev"),  // 296

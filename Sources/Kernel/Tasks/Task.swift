@@ -59,12 +59,16 @@ public final class Task: Thread {
     self.fileSystem = OwnedOptional(fileSystem)
     self.addressSpace = OwnedOptional(addressSpace)
     try super.init(space: space, isGuest: isGuest)
+    process.signals.add(self)
   }
+  deinit { process.signals.remove(signals) }
 
   public override func systemCall(_ arguments: SyscallArguments) { dispatch(self, arguments) }
   public override func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool {
     resolvePageFault(at: address, isWrite: isWrite, isExecute: isExecute)
   }
+  public override func handlePending() { deliverSignals() }
+  public override func guestFault() { signalFault() }
 
   /// Whether it is the thread group's leader, whose id is the process's.
   @inline(__always) public var isLeader: Bool { id == process.id }

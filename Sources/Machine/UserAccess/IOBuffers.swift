@@ -5,12 +5,12 @@ import CMachine
 /// iov_iter). It remembers how far it got.
 @safe public struct IOBuffers: ~Copyable {
   /// Bytes still to go.
-  public private(set) var count: Int
-  private var address: UInt            // of the current segment's rest
-  private var rest: Int
-  private var vector: [linux_iovec]    // empty for a single segment
-  private var index = 0
-  private let isKernel: Bool           // the one segment lies in kernel memory, which the caller keeps
+  public internal(set) var count: Int
+  var address: UInt  // of the current segment's rest
+  var rest: Int
+  var vector: [linux_iovec]  // empty for a single segment
+  var index = 0
+  let isKernel: Bool  // the one segment lies in kernel memory, which the caller keeps
 
   /// One guest buffer. Like read(2), no more than 0x7fff_f000 bytes are moved at once.
   @inline(__always) public init(_ pointer: UserPointer<UInt8>, count: Int) {
@@ -55,7 +55,7 @@ import CMachine
     }
   }
 
-  @inline(__always) private mutating func advance(_ moved: Int) {
+  @inline(__always) mutating func advance(_ moved: Int) {
     address &+= UInt(moved)
     rest &-= moved
     count &-= moved
@@ -115,5 +115,33 @@ import CMachine
     }
     if done == 0 && limit > 0 && count > 0 { throw .fault }
     return done
+  }
+}
+
+/// Rings and scratch space that are arrays.
+extension IOBuffers {
+  /// Copies `range` of `bytes` to the buffers, as much as fits (a read).
+  public mutating func copyOut(_ bytes: borrowing [UInt8], _ range: Range<Int>) throws(Errno) -> Int {
+    let window = bytes.span.extracting(range)
+    return try unsafe window.withUnsafeBufferPointer { (b) throws(Errno) -> Int in
+      guard let base = b.baseAddress else { return 0 }
+      return unsafe try move(UnsafeMutableRawPointer(mutating: base), b.count, out: true)
+    }
+  }
+  /// Fills `range` of `bytes` from the buffers, as far as they go (a write).
+  public mutating func copyIn(_ bytes: inout [UInt8], _ range: Range<Int>) throws(Errno) -> Int {
+    precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count)
+    var error: Errno?
+    let moved = unsafe bytes.withUnsafeMutableBufferPointer { b -> Int in
+      guard let base = b.baseAddress else { return 0 }
+      do throws(Errno) {
+        return unsafe try move(UnsafeMutableRawPointer(base + range.lowerBound), range.count, out: false)
+      } catch let thrown {
+        error = thrown
+        return 0
+      }
+    }
+    if let error { throw error }
+    return moved
   }
 }

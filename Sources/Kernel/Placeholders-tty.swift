@@ -1,0 +1,4 @@
+import Machine
+
+/// SIGPIPE to the current task.
+func sendBrokenPipe() {}

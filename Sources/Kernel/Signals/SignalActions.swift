@@ -1,0 +1,99 @@
+import CLinux
+import Machine
+import Synchronization
+
+/// What a program wants done for a signal: the ABI's struct sigaction (a test compares the layouts).
+public struct SignalAction: Equatable, Sendable, BitwiseCopyable {
+  /// The handler's address; 0 (SIG_DFL) and 1 (SIG_IGN) are not.
+  public var handler: UInt = 0
+  public var flags: UInt = 0
+  public var restorer: UInt = 0
+  public var mask = SignalSet()
+  public init() {}
+  @inline(__always) public var isDefault: Bool { handler == 0 }
+  @inline(__always) public var isIgnore: Bool { handler == 1 }
+  @inline(__always) public func has(_ flag: Int) -> Bool { flags & UInt(bitPattern: flag) != 0 }
+}
+
+/// The 64 actions, shared by all tasks made with CLONE_SIGHAND (Linux's sighand_struct). Senders read the two sets
+/// without the lock.
+public final class SignalActions {
+  private struct Table: ~Copyable {
+    var actions: InlineArray<64, SignalAction> = InlineArray(repeating: SignalAction())
+  }
+  private let table = SpinLock(Table(), rank: .leaf)
+  private let ignored = Atomic<UInt64>(0)            // SIG_IGN
+  private let handled = Atomic<UInt64>(0)            // neither SIG_IGN nor SIG_DFL
+  private let silent = Atomic<UInt64>(0)             // flags of SIGCHLD
+
+  public init() {}
+  /// For a child without CLONE_SIGHAND.
+  public init(copying other: SignalActions) {
+    for signal in 1...Signal.count { _ = set(signal, other.action(signal)) }
+  }
+
+  public func action(_ signal: Int32) -> SignalAction {
+    guard Signal.isValid(signal) else { return SignalAction() }
+    return table.withLock { $0.actions[Int(signal) - 1] }
+  }
+  /// Returns the old one.
+  public func set(_ signal: Int32, _ action: SignalAction) -> SignalAction {
+    guard Signal.isValid(signal) else { return SignalAction() }
+    return table.withLock { table in
+      let old = table.actions[Int(signal) - 1]
+      table.actions[Int(signal) - 1] = action
+      note(signal, action)
+      return old
+    }
+  }
+  /// For delivery: the action, which SA_RESETHAND resets.
+  func take(_ signal: Int32) -> SignalAction {
+    guard Signal.isValid(signal) else { return SignalAction() }
+    return table.withLock { table in
+      let action = table.actions[Int(signal) - 1]
+      if action.has(Int(SA_RESETHAND)) && action.handler > 1 {
+        table.actions[Int(signal) - 1].handler = 0
+        note(signal, table.actions[Int(signal) - 1])
+      }
+      return action
+    }
+  }
+  /// execve(2): handlers become SIG_DFL, what is ignored stays so.
+  public func reset() {
+    table.withLock { table in
+      for signal in 1...Signal.count {
+        var action = SignalAction()
+        if table.actions[Int(signal) - 1].isIgnore { action.handler = 1 }
+        table.actions[Int(signal) - 1] = action
+        note(signal, action)
+      }
+    }
+  }
+  /// CLONE_CLEAR_SIGHAND: handlers become SIG_DFL.
+  public func clearHandlers() { reset() }
+
+  private func note(_ signal: Int32, _ action: SignalAction) {
+    let bit = Signal.bit(signal)
+    if action.isIgnore { ignored.bitwiseOr(bit, ordering: .relaxed) } else { ignored.bitwiseAnd(~bit, ordering: .relaxed) }
+    if action.handler > 1 { handled.bitwiseOr(bit, ordering: .relaxed) } else { handled.bitwiseAnd(~bit, ordering: .relaxed) }
+    if signal == SIGCHLD { silent.store(UInt64(action.flags), ordering: .relaxed) }
+  }
+
+  @inline(__always) public var ignoredSet: SignalSet { SignalSet(bits: ignored.load(ordering: .relaxed)) }
+  @inline(__always) public var handledSet: SignalSet { SignalSet(bits: handled.load(ordering: .relaxed)) }
+  /// Whether `signal` has no effect: SIG_IGN, or SIG_DFL and ignored by default.
+  @inline(__always) public func isIgnored(_ signal: Int32) -> Bool {
+    let bit = Signal.bit(signal)
+    if ignored.load(ordering: .relaxed) & bit != 0 { return true }
+    return bit & Signal.ignoredByDefault != 0 && handled.load(ordering: .relaxed) & bit == 0
+  }
+  @inline(__always) public func isDefault(_ signal: Int32) -> Bool {
+    (ignored.load(ordering: .relaxed) | handled.load(ordering: .relaxed)) & Signal.bit(signal) == 0
+  }
+  /// SA_NOCLDSTOP of SIGCHLD: no signal for children that stop or go on.
+  public var hidesChildStops: Bool { silent.load(ordering: .relaxed) & UInt64(SA_NOCLDSTOP) != 0 }
+  /// SIG_IGN or SA_NOCLDWAIT for SIGCHLD: children leave no zombies.
+  public var dropsChildren: Bool {
+    silent.load(ordering: .relaxed) & UInt64(SA_NOCLDWAIT) != 0 || ignoredSet.contains(SIGCHLD)
+  }
+}
