@@ -20,8 +20,9 @@ open class File {
     self.flags = flags
   }
 
-  public final var isReadable: Bool { flags & O_ACCMODE != O_WRONLY && flags & O_PATH == 0 }
-  public final var isWritable: Bool { flags & O_ACCMODE != O_RDONLY && flags & O_PATH == 0 }
+  // Linux's OPEN_FMODE: the fourth access mode, 3, is neither.
+  @inline(__always) public final var isReadable: Bool { (flags &+ 1) & 1 != 0 && flags & O_PATH == 0 }
+  @inline(__always) public final var isWritable: Bool { (flags &+ 1) & 2 != 0 && flags & O_PATH == 0 }
   public final var isNonBlocking: Bool { flags & O_NONBLOCK != 0 }
 
   /// Whether it has a position: read(2) and write(2) then use and move it, pread(2) and pwrite(2) work.
