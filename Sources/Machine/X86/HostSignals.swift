@@ -116,9 +116,9 @@ private func inKernel(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ contex
   }
   if unsafe info.load(fromByteOffset: 8, as: Int32.self) <= 0 && signal != SIGSYS { return }
   if signal == SIGSEGV || signal == SIGBUS {
-    let fixups = unsafe UnsafeBufferPointer(start: arch_fixups(), count: arch_fixup_count())
-    for unsafefixup in unsafe fixups where unsafe fixup.fault == at {
-      unsafe offer(context, fixup.resume)
+    let fixups = unsafe arch_fixups().unsafelyUnwrapped
+    for i in 0..<arch_fixup_count() where unsafe fixups[i].fault == at {
+      unsafe offer(context, fixups[i].resume)
       return
     }
   }
