@@ -4,3 +4,16 @@ import Machine
 open class Terminal {
   public init() {}
 }
+extension AddressSpace {
+  func fork() throws(Errno) -> AddressSpace { throw .noMemory }
+}
+func wakeClearedTid(_ address: UInt) {}
+extension Task {
+  func exitRobustList() {}
+}
+extension HostSpace {
+  static func waitForRoom() throws(Errno) {}
+}
+extension Process {
+  func lastThreadLeaves() {}
+}

@@ -42,7 +42,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("getitimer"),  // 36
   SyscallEntry("alarm"),  // 37
   SyscallEntry("setitimer"),  // 38
-  SyscallEntry("getpid"),  // 39
+  SyscallEntry("getpid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpid(t, a) },  // 39
   SyscallEntry("sendfile"),  // 40
   SyscallEntry("socket"),  // 41
   SyscallEntry("connect"),  // 42
@@ -59,12 +59,12 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("socketpair"),  // 53
   SyscallEntry("setsockopt"),  // 54
   SyscallEntry("getsockopt"),  // 55
-  SyscallEntry("clone"),  // 56
-  SyscallEntry("fork"),  // 57
-  SyscallEntry("vfork"),  // 58
+  SyscallEntry("clone", "flags:clone ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone(t, a) },  // 56
+  SyscallEntry("fork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFork(t, a) },  // 57
+  SyscallEntry("vfork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysVfork(t, a) },  // 58
   SyscallEntry("execve"),  // 59
-  SyscallEntry("exit"),  // 60
-  SyscallEntry("wait4"),  // 61
+  SyscallEntry("exit", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExit(t, a) },  // 60
+  SyscallEntry("wait4", "pid ptr flags:wait ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWait4(t, a) },  // 61
   SyscallEntry("kill"),  // 62
   SyscallEntry("uname"),  // 63
   SyscallEntry("semget"),  // 64
@@ -112,10 +112,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("setgid"),  // 106
   SyscallEntry("geteuid"),  // 107
   SyscallEntry("getegid"),  // 108
-  SyscallEntry("setpgid"),  // 109
-  SyscallEntry("getppid"),  // 110
-  SyscallEntry("getpgrp"),  // 111
-  SyscallEntry("setsid"),  // 112
+  SyscallEntry("setpgid", "pid pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetpgid(t, a) },  // 109
+  SyscallEntry("getppid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetppid(t, a) },  // 110
+  SyscallEntry("getpgrp", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpgrp(t, a) },  // 111
+  SyscallEntry("setsid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetsid(t, a) },  // 112
   SyscallEntry("setreuid"),  // 113
   SyscallEntry("setregid"),  // 114
   SyscallEntry("getgroups"),  // 115
@@ -124,10 +124,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("getresuid"),  // 118
   SyscallEntry("setresgid"),  // 119
   SyscallEntry("getresgid"),  // 120
-  SyscallEntry("getpgid"),  // 121
+  SyscallEntry("getpgid", "pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpgid(t, a) },  // 121
   SyscallEntry("setfsuid"),  // 122
   SyscallEntry("setfsgid"),  // 123
-  SyscallEntry("getsid"),  // 124
+  SyscallEntry("getsid", "pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsid(t, a) },  // 124
   SyscallEntry("capget"),  // 125
   SyscallEntry("capset"),  // 126
   SyscallEntry("rt_sigpending"),  // 127
@@ -189,7 +189,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("afs_syscall"),  // 183
   SyscallEntry("tuxcall"),  // 184
   SyscallEntry("security"),  // 185
-  SyscallEntry("gettid"),  // 186
+  SyscallEntry("gettid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGettid(t, a) },  // 186
   SyscallEntry("readahead"),  // 187
   SyscallEntry("setxattr"),  // 188
   SyscallEntry("lsetxattr"),  // 189
@@ -221,7 +221,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("epoll_wait_old"),  // 215
   SyscallEntry("remap_file_pages"),  // 216
   SyscallEntry("getdents64"),  // 217
-  SyscallEntry("set_tid_address"),  // 218
+  SyscallEntry("set_tid_address", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetTidAddress(t, a) },  // 218
   SyscallEntry("restart_syscall"),  // 219
   SyscallEntry("semtimedop"),  // 220
   SyscallEntry("fadvise64"),  // 221
@@ -234,7 +234,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("clock_gettime"),  // 228
   SyscallEntry("clock_getres"),  // 229
   SyscallEntry("clock_nanosleep"),  // 230
-  SyscallEntry("exit_group"),  // 231
+  SyscallEntry("exit_group", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExitGroup(t, a) },  // 231
   SyscallEntry("epoll_wait"),  // 232
   SyscallEntry("epoll_ctl"),  // 233
   SyscallEntry("tgkill"),  // 234
@@ -250,7 +250,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("mq_notify"),  // 244
   SyscallEntry("mq_getsetattr"),  // 245
   SyscallEntry("kexec_load"),  // 246
-  SyscallEntry("waitid"),  // 247
+  SyscallEntry("waitid", "int pid ptr flags:wait ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWaitid(t, a) },  // 247
   SyscallEntry("add_key"),  // 248
   SyscallEntry("request_key"),  // 249
   SyscallEntry("keyctl"),  // 250
@@ -276,8 +276,8 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("pselect6"),  // 270
   SyscallEntry("ppoll"),  // 271
   SyscallEntry("unshare"),  // 272
-  SyscallEntry("set_robust_list"),  // 273
-  SyscallEntry("get_robust_list"),  // 274
+  SyscallEntry("set_robust_list", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetRobustList(t, a) },  // 273
+  SyscallEntry("get_robust_list", "pid ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetRobustList(t, a) },  // 274
   SyscallEntry("splice"),  // 275
   SyscallEntry("tee"),  // 276
   SyscallEntry("sync_file_range"),  // 277
@@ -438,7 +438,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("fsmount"),  // 432
   SyscallEntry("fspick"),  // 433
   SyscallEntry("pidfd_open"),  // 434
-  SyscallEntry("clone3"),  // 435
+  SyscallEntry("clone3", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone3(t, a) },  // 435
   SyscallEntry("close_range"),  // 436
   SyscallEntry("openat2"),  // 437
   SyscallEntry("pidfd_getfd"),  // 438
