@@ -121,6 +121,7 @@ func send(_ info: SignalInfo, to process: Process, limit: SignalLimit? = nil) th
 func sendKernelSignal(_ signal: Int32, to task: Task) {
   task.process.post(.kernel(signal), to: task, isForced: true)
 }
+func send(_ signal: Int32, to task: Task) { sendKernelSignal(signal, to: task) }
 /// The same to a process: SIGHUP, SIGINT from a terminal.
 func sendKernelSignal(_ signal: Int32, to process: Process) { process.post(.kernel(signal), isForced: true) }
 /// The same to all members of a group. Takes `processTree`.
