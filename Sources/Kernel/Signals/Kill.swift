@@ -6,7 +6,7 @@ extension Task {
   func kill(_ target: Process, _ info: SignalInfo) throws(Errno) {
     try checkMaySignal(target, info.signal)
     if info.signal == 0 { return }
-    if info.signal < Signal.firstRealtime { target.post(info) } else { try send(info, to: target, limit: target.signalLimit) }
+    if info.signal < Signal.firstRealtime { target.post(info) } else { try sendSignal(info, to: target, limit: target.signalLimit) }
   }
 
   /// tkill(2) and its like, for one task. Errors as above.
@@ -16,7 +16,7 @@ extension Task {
     if info.signal < Signal.firstRealtime {
       target.process.post(info, to: target)
     } else {
-      try send(info, to: target, limit: target.process.signalLimit)
+      try sendSignal(info, to: target, limit: target.process.signalLimit)
     }
   }
 

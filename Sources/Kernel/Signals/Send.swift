@@ -110,18 +110,17 @@ extension Process {
 // MARK: what the rest of the kernel calls
 
 /// Sends `info` to one task. Errors: EAGAIN where a realtime signal finds its user's queue full (RLIMIT_SIGPENDING).
-func send(_ info: SignalInfo, to task: Task, limit: SignalLimit? = nil) throws(Errno) {
+func sendSignal(_ info: SignalInfo, to task: Task, limit: SignalLimit? = nil) throws(Errno) {
   try queue(info, task.process, task, limit)
 }
 /// Sends `info` to a process: one of its tasks that does not block it takes it. Errors as above.
-func send(_ info: SignalInfo, to process: Process, limit: SignalLimit? = nil) throws(Errno) {
+func sendSignal(_ info: SignalInfo, to process: Process, limit: SignalLimit? = nil) throws(Errno) {
   try queue(info, process, nil, limit)
 }
 /// The kernel itself sends a standard signal to a task: SIGPIPE, SIGXFSZ.
 func sendKernelSignal(_ signal: Int32, to task: Task) {
   task.process.post(.kernel(signal), to: task, isForced: true)
 }
-func send(_ signal: Int32, to task: Task) { sendKernelSignal(signal, to: task) }
 /// The same to a process: SIGHUP, SIGINT from a terminal.
 func sendKernelSignal(_ signal: Int32, to process: Process) { process.post(.kernel(signal), isForced: true) }
 /// The same to all members of a group. Takes `processTree`.
