@@ -16,9 +16,9 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("mprotect", "ptr size prot") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMprotect(t, a) },  // 10
   SyscallEntry("munmap", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMunmap(t, a) },  // 11
   SyscallEntry("brk", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysBrk(t, a) },  // 12
-  SyscallEntry("rt_sigaction"),  // 13
-  SyscallEntry("rt_sigprocmask"),  // 14
-  SyscallEntry("rt_sigreturn"),  // 15
+  SyscallEntry("rt_sigaction", "signal ptr ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigaction(t, a) },  // 13
+  SyscallEntry("rt_sigprocmask", "int ptr ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigprocmask(t, a) },  // 14
+  SyscallEntry("rt_sigreturn", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigreturn(t, a) },  // 15
   SyscallEntry("ioctl"),  // 16
   SyscallEntry("pread64"),  // 17
   SyscallEntry("pwrite64"),  // 18
@@ -37,7 +37,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("shmctl"),  // 31
   SyscallEntry("dup"),  // 32
   SyscallEntry("dup2"),  // 33
-  SyscallEntry("pause"),  // 34
+  SyscallEntry("pause", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPause(t, a) },  // 34
   SyscallEntry("nanosleep"),  // 35
   SyscallEntry("getitimer"),  // 36
   SyscallEntry("alarm"),  // 37
@@ -65,7 +65,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("execve"),  // 59
   SyscallEntry("exit", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExit(t, a) },  // 60
   SyscallEntry("wait4", "pid ptr flags:wait ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWait4(t, a) },  // 61
-  SyscallEntry("kill"),  // 62
+  SyscallEntry("kill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysKill(t, a) },  // 62
   SyscallEntry("uname"),  // 63
   SyscallEntry("semget"),  // 64
   SyscallEntry("semop"),  // 65
@@ -130,11 +130,11 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("getsid", "pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsid(t, a) },  // 124
   SyscallEntry("capget"),  // 125
   SyscallEntry("capset"),  // 126
-  SyscallEntry("rt_sigpending"),  // 127
-  SyscallEntry("rt_sigtimedwait"),  // 128
-  SyscallEntry("rt_sigqueueinfo"),  // 129
-  SyscallEntry("rt_sigsuspend"),  // 130
-  SyscallEntry("sigaltstack"),  // 131
+  SyscallEntry("rt_sigpending", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigpending(t, a) },  // 127
+  SyscallEntry("rt_sigtimedwait", "ptr ptr timespec size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigtimedwait(t, a) },  // 128
+  SyscallEntry("rt_sigqueueinfo", "pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigqueueinfo(t, a) },  // 129
+  SyscallEntry("rt_sigsuspend", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigsuspend(t, a) },  // 130
+  SyscallEntry("sigaltstack", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSigaltstack(t, a) },  // 131
   SyscallEntry("utime"),  // 132
   SyscallEntry("mknod"),  // 133
   SyscallEntry("uselib"),  // 134
@@ -203,7 +203,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("removexattr"),  // 197
   SyscallEntry("lremovexattr"),  // 198
   SyscallEntry("fremovexattr"),  // 199
-  SyscallEntry("tkill"),  // 200
+  SyscallEntry("tkill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTkill(t, a) },  // 200
   SyscallEntry("time"),  // 201
   SyscallEntry("futex"),  // 202
   SyscallEntry("sched_setaffinity"),  // 203
@@ -222,7 +222,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("remap_file_pages"),  // 216
   SyscallEntry("getdents64"),  // 217
   SyscallEntry("set_tid_address", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetTidAddress(t, a) },  // 218
-  SyscallEntry("restart_syscall"),  // 219
+  SyscallEntry("restart_syscall", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRestartSyscall(t, a) },  // 219
   SyscallEntry("semtimedop"),  // 220
   SyscallEntry("fadvise64"),  // 221
   SyscallEntry("timer_create"),  // 222
@@ -237,7 +237,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("exit_group", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExitGroup(t, a) },  // 231
   SyscallEntry("epoll_wait"),  // 232
   SyscallEntry("epoll_ctl"),  // 233
-  SyscallEntry("tgkill"),  // 234
+  SyscallEntry("tgkill", "pid pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTgkill(t, a) },  // 234
   SyscallEntry("utimes"),  // 235
   SyscallEntry("vserver"),  // 236
   SyscallEntry("mbind"),  // 237
@@ -300,7 +300,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("inotify_init1"),  // 294
   SyscallEntry("preadv"),  // 295
   SyscallEntry("pwritev"),  // 296
-  SyscallEntry("rt_tgsigqueueinfo"),  // 297
+  SyscallEntry("rt_tgsigqueueinfo", "pid pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtTgsigqueueinfo(t, a) },  // 297
   SyscallEntry("perf_event_open"),  // 298
   SyscallEntry("recvmmsg"),  // 299
   SyscallEntry("fanotify_init"),  // 300
