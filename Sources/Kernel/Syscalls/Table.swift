@@ -10,7 +10,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("stat"),  // 4
   SyscallEntry("fstat"),  // 5
   SyscallEntry("lstat"),  // 6
-  SyscallEntry("poll"),  // 7
+  SyscallEntry("poll", "ptr uint int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPoll(t, a) },  // 7
   SyscallEntry("lseek"),  // 8
   SyscallEntry("mmap", "ptr size prot flags:mmap fd offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMmap(t, a) },  // 9
   SyscallEntry("mprotect", "ptr size prot") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMprotect(t, a) },  // 10
@@ -26,7 +26,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("writev"),  // 20
   SyscallEntry("access"),  // 21
   SyscallEntry("pipe", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
-  SyscallEntry("select"),  // 23
+  SyscallEntry("select", "int ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSelect(t, a) },  // 23
   SyscallEntry("sched_yield"),  // 24
   SyscallEntry("mremap"),  // 25
   SyscallEntry("msync"),  // 26
@@ -273,8 +273,8 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("readlinkat"),  // 267
   SyscallEntry("fchmodat"),  // 268
   SyscallEntry("faccessat"),  // 269
-  SyscallEntry("pselect6"),  // 270
-  SyscallEntry("ppoll"),  // 271
+  SyscallEntry("pselect6", "int ptr ptr ptr timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPselect6(t, a) },  // 270
+  SyscallEntry("ppoll", "ptr uint timespec ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPpoll(t, a) },  // 271
   SyscallEntry("unshare"),  // 272
   SyscallEntry("set_robust_list"),  // 273
   SyscallEntry("get_robust_list"),  // 274
@@ -287,13 +287,13 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("epoll_pwait"),  // 281
   SyscallEntry("signalfd"),  // 282
   SyscallEntry("timerfd_create"),  // 283
-  SyscallEntry("eventfd"),  // 284
+  SyscallEntry("eventfd", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd(t, a) },  // 284
   SyscallEntry("fallocate"),  // 285
   SyscallEntry("timerfd_settime"),  // 286
   SyscallEntry("timerfd_gettime"),  // 287
   SyscallEntry("accept4"),  // 288
   SyscallEntry("signalfd4"),  // 289
-  SyscallEntry("eventfd2"),  // 290
+  SyscallEntry("eventfd2", "uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd2(t, a) },  // 290
   SyscallEntry("epoll_create1"),  // 291
   SyscallEntry("dup3"),  // 292
   SyscallEntry("pipe2", "ptr flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe2(t, a) },  // 293
