@@ -4,4 +4,5 @@ import Machine
 /// What IPC needs once, at boot, before the first task runs.
 public func prepareIPC() {
   fifos.set(FIFOTable())
+  epollNesting.set(EpollNesting())
 }
