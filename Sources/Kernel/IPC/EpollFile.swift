@@ -13,6 +13,7 @@ public final class EpollFile: File {
   }
   deinit { epoll.shutDown() }
 
+  public override var label: [UInt8] { Array("anon_inode:[eventpoll]".utf8) }
   public override func poll(_ table: PollTable?) -> PollEvents {
     table?.register(epoll.pollers)
     guard epoll.hasReady else { return [] }

@@ -66,6 +66,7 @@ public final class EventFile: File {
     return 8
   }
 
+  public override var label: [UInt8] { Array("anon_inode:[eventfd]".utf8) }
   public override func poll(_ table: PollTable?) -> PollEvents {
     table?.register(queue)
     let value = counter.load(ordering: .sequentiallyConsistent)

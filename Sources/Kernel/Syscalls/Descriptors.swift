@@ -5,7 +5,7 @@ import Machine
 func install(_ task: Task, _ file: File, closeOnExec: Bool) throws(Errno) -> Int {
   guard let table = task.files.borrowed else { throw .badDescriptor }
   return try table.with { (table) throws(Errno) -> Int in
-    let descriptor = try table.reserve(closeOnExec: closeOnExec, limit: openFilesLimit(task))
+    let descriptor = try table.reserve(closeOnExec: closeOnExec, limit: task.process.limits.soft(RLIMIT_NOFILE))
     table.publish(descriptor, file)
     return descriptor
   }
@@ -18,7 +18,7 @@ func installPair(
 ) throws(Errno) {
   guard let table = task.files.borrowed else { throw .badDescriptor }
   try table.with { (table) throws(Errno) in
-    let limit = openFilesLimit(task)
+    let limit = task.process.limits.soft(RLIMIT_NOFILE)
     let a = try table.reserve(closeOnExec: closeOnExec, limit: limit)
     var b = -1
     do throws(Errno) {

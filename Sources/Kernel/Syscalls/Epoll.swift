@@ -14,7 +14,7 @@ func sysEpollCreate1(_ task: Task, _ arguments: SyscallArguments) throws(Errno) 
 }
 
 private func makeEpoll(_ task: Task, _ flags: Int32) throws(Errno) -> SyscallOutcome {
-  let file = EpollFile(inode: sharedAnonymousInode(), flags: O_RDWR)
+  let file = EpollFile(inode: AnonymousInode.shared, flags: O_RDWR)
   return .value(try install(task, file, closeOnExec: flags & O_CLOEXEC != 0))
 }
 

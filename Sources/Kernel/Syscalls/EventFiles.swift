@@ -17,7 +17,7 @@ func sysEventfd2(_ task: Task, _ arguments: SyscallArguments) throws(Errno) -> S
 private func makeEventFile(_ task: Task, _ value: UInt32, _ flags: Int32) throws(Errno) -> SyscallOutcome {
   guard flags & ~(O_CLOEXEC | O_NONBLOCK | semaphoreFlag) == 0 else { throw .invalid }
   let file = EventFile(
-    UInt64(value), inode: sharedAnonymousInode(), flags: O_RDWR | flags & O_NONBLOCK,
+    UInt64(value), inode: AnonymousInode.shared, flags: O_RDWR | flags & O_NONBLOCK,
     isSemaphore: flags & semaphoreFlag != 0)
   return .value(try install(task, file, closeOnExec: flags & O_CLOEXEC != 0))
 }

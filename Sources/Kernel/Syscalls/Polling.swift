@@ -104,7 +104,7 @@ func withTemporaryMask(
     task.restoreTemporaryMask()
     return .success(result)
   } catch {
-    if error != .restartUnlessHandled && error != .interrupted { task.restoreTemporaryMask() }
+    task.restoreTemporaryMask(wasInterrupted: error == .restartUnlessHandled || error == .interrupted)
     return .failure(error)
   }
 }
@@ -114,7 +114,7 @@ private func poll(
   _ task: Task, _ pointer: UserPointer<UInt8>, _ count: Int, _ timeout: PollTimeout
 ) throws(Errno) -> Int {
   let count = Int(UInt32(truncatingIfNeeded: count))
-  guard count <= openFilesLimit(task) else { throw .invalid }
+  guard count <= task.process.limits.soft(RLIMIT_NOFILE) else { throw .invalid }
   return try task.withPoller { (poller) throws(Errno) -> Int in
     if count &* PollList.stride <= poller.scratch.count {
       return try poll(task, poller, poller.scratch.bytes, pointer, count, timeout)
