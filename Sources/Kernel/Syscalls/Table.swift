@@ -10,7 +10,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("stat"),  // 4
   SyscallEntry("fstat"),  // 5
   SyscallEntry("lstat"),  // 6
-  SyscallEntry("poll"),  // 7
+  SyscallEntry("poll", "ptr uint int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPoll(t, a) },  // 7
   SyscallEntry("lseek"),  // 8
   SyscallEntry("mmap", "ptr size prot flags:mmap fd offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMmap(t, a) },  // 9
   SyscallEntry("mprotect", "ptr size prot") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMprotect(t, a) },  // 10
@@ -26,7 +26,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("writev"),  // 20
   SyscallEntry("access"),  // 21
   SyscallEntry("pipe", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
-  SyscallEntry("select"),  // 23
+  SyscallEntry("select", "int ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSelect(t, a) },  // 23
   SyscallEntry("sched_yield"),  // 24
   SyscallEntry("mremap"),  // 25
   SyscallEntry("msync"),  // 26
@@ -216,7 +216,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("io_cancel"),  // 210
   SyscallEntry("get_thread_area"),  // 211
   SyscallEntry("lookup_dcookie"),  // 212
-  SyscallEntry("epoll_create"),  // 213
+  SyscallEntry("epoll_create", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate(t, a) },  // 213
   SyscallEntry("epoll_ctl_old"),  // 214
   SyscallEntry("epoll_wait_old"),  // 215
   SyscallEntry("remap_file_pages"),  // 216
@@ -235,8 +235,8 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("clock_getres"),  // 229
   SyscallEntry("clock_nanosleep"),  // 230
   SyscallEntry("exit_group", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExitGroup(t, a) },  // 231
-  SyscallEntry("epoll_wait"),  // 232
-  SyscallEntry("epoll_ctl"),  // 233
+  SyscallEntry("epoll_wait", "fd ptr int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollWait(t, a) },  // 232
+  SyscallEntry("epoll_ctl", "fd int fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCtl(t, a) },  // 233
   SyscallEntry("tgkill", "pid pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTgkill(t, a) },  // 234
   SyscallEntry("utimes"),  // 235
   SyscallEntry("vserver"),  // 236
@@ -273,8 +273,8 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("readlinkat"),  // 267
   SyscallEntry("fchmodat"),  // 268
   SyscallEntry("faccessat"),  // 269
-  SyscallEntry("pselect6"),  // 270
-  SyscallEntry("ppoll"),  // 271
+  SyscallEntry("pselect6", "int ptr ptr ptr timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPselect6(t, a) },  // 270
+  SyscallEntry("ppoll", "ptr uint timespec ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPpoll(t, a) },  // 271
   SyscallEntry("unshare"),  // 272
   SyscallEntry("set_robust_list", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetRobustList(t, a) },  // 273
   SyscallEntry("get_robust_list", "pid ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetRobustList(t, a) },  // 274
@@ -284,17 +284,17 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("vmsplice"),  // 278
   SyscallEntry("move_pages"),  // 279
   SyscallEntry("utimensat"),  // 280
-  SyscallEntry("epoll_pwait"),  // 281
+  SyscallEntry("epoll_pwait", "fd ptr int int ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait(t, a) },  // 281
   SyscallEntry("signalfd"),  // 282
   SyscallEntry("timerfd_create"),  // 283
-  SyscallEntry("eventfd"),  // 284
+  SyscallEntry("eventfd", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd(t, a) },  // 284
   SyscallEntry("fallocate"),  // 285
   SyscallEntry("timerfd_settime"),  // 286
   SyscallEntry("timerfd_gettime"),  // 287
   SyscallEntry("accept4"),  // 288
   SyscallEntry("signalfd4"),  // 289
-  SyscallEntry("eventfd2"),  // 290
-  SyscallEntry("epoll_create1"),  // 291
+  SyscallEntry("eventfd2", "uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd2(t, a) },  // 290
+  SyscallEntry("epoll_create1", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate1(t, a) },  // 291
   SyscallEntry("dup3"),  // 292
   SyscallEntry("pipe2", "ptr flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe2(t, a) },  // 293
   SyscallEntry("inotify_init1"),  // 294
@@ -444,7 +444,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("pidfd_getfd"),  // 438
   SyscallEntry("faccessat2"),  // 439
   SyscallEntry("process_madvise"),  // 440
-  SyscallEntry("epoll_pwait2"),  // 441
+  SyscallEntry("epoll_pwait2", "fd ptr int timespec ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait2(t, a) },  // 441
   SyscallEntry("mount_setattr"),  // 442
   SyscallEntry("quotactl_fd"),  // 443
   SyscallEntry("landlock_create_ruleset"),  // 444

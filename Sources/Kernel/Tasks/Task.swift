@@ -17,6 +17,8 @@ public final class Task: Thread {
   public var addressSpace: OwnedOptional<AddressSpace>  // nil for kernel threads and once it exits
   /// The call that it is in, for strace and for what an interrupted call goes on with.
   public var call = 0
+  /// What it sleeps in poll(2) with, once it has.
+  let poller = OnceReference<Poller>()
   /// comm: at most 15 bytes.
   public var name: [UInt8] = []
   /// The last page fault and how often in a row it was the same: a fault that changes nothing must not repeat for ever.
