@@ -47,7 +47,7 @@ let package = Package(
     .target(name: "CBoot"),
     .target(name: "CTool"),
     .target(name: "Machine", dependencies: ["CLinux", "CMachine", "CBoot"], swiftSettings: freestanding),
-    .target(name: "Kernel", dependencies: ["Machine", "CLinux"], swiftSettings: freestanding + strict),
+    .target(name: "Kernel", dependencies: ["Machine", "CLinux", "CBoot"], swiftSettings: freestanding + strict),
     .executableTarget(
       name: "KernelImage", dependencies: ["Kernel", "Machine", "CMachine"], swiftSettings: freestanding,
       linkerSettings: [
