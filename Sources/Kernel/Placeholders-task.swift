@@ -1,6 +1,6 @@
 import Machine
 
 // Bare shapes of what belongs to others, until theirs land.
-open class Terminal {
+class TerminalPlaceholder {
   public init() {}
 }
