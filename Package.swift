@@ -6,29 +6,32 @@ import PackageDescription
 let release: BuildSettingCondition = .when(configuration: .release)
 let checked: [SwiftSetting] = Context.environment["MARTLET_CHECKED"] == "1" ? [.define("CHECKED")] : []
 
-let freestanding: [SwiftSetting] = checked + [
-  .enableExperimentalFeature("Embedded", release),
-  .enableExperimentalFeature("Lifetimes"),
-  .enableExperimentalFeature("RawLayout"),
-  .enableExperimentalFeature("BuiltinModule"),
-  .unsafeFlags([
-    "-wmo", "-enforce-exclusivity=unchecked",
-    "-Xfrontend", "-disable-stack-protector", "-Xfrontend", "-function-sections",
-    "-Xcc", "-mno-sse", "-Xcc", "-mno-mmx", "-Xcc", "-mno-red-zone",
-    "-Xcc", "-Xclang", "-Xcc", "-target-feature", "-Xcc", "-Xclang", "-Xcc", "+soft-float",
-    "-Xcc", "-DKERNEL_IMAGE",
-  ], release),
-]
+let freestanding: [SwiftSetting] =
+  checked + [
+    .enableExperimentalFeature("Embedded", release),
+    .enableExperimentalFeature("Lifetimes"),
+    .enableExperimentalFeature("RawLayout"),
+    .enableExperimentalFeature("BuiltinModule"),
+    .unsafeFlags(
+      [
+        "-wmo", "-enforce-exclusivity=unchecked",
+        "-Xfrontend", "-disable-stack-protector", "-Xfrontend", "-function-sections",
+        "-Xcc", "-mno-sse", "-Xcc", "-mno-mmx", "-Xcc", "-mno-red-zone",
+        "-Xcc", "-Xclang", "-Xcc", "-target-feature", "-Xcc", "-Xclang", "-Xcc", "+soft-float",
+        "-Xcc", "-DKERNEL_IMAGE",
+      ], release),
+  ]
 let strict: [SwiftSetting] = [
   .strictMemorySafety(),
   .treatWarning("StrictMemorySafety", as: .error),
 ]
 let kernelC: [CSetting] = [
   .define("KERNEL_IMAGE", release),
-  .unsafeFlags([
-    "-mno-sse", "-mgeneral-regs-only", "-mno-red-zone", "-fno-stack-protector", "-ffreestanding",
-    "-ffunction-sections", "-fno-omit-frame-pointer",
-  ], release),
+  .unsafeFlags(
+    [
+      "-mno-sse", "-mgeneral-regs-only", "-mno-red-zone", "-fno-stack-protector", "-ffreestanding",
+      "-ffunction-sections", "-fno-omit-frame-pointer",
+    ], release),
 ]
 
 let package = Package(
@@ -51,19 +54,30 @@ let package = Package(
     .executableTarget(
       name: "KernelImage", dependencies: ["Kernel", "Machine", "CMachine"], swiftSettings: freestanding,
       linkerSettings: [
-        .unsafeFlags([
-          "-nostartfiles", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-static",
-          "-Xlinker", "--entry=_start", "-Xlinker", "--image-base=0x680000000000",
-          "-Xclang-linker", "-fuse-ld=lld", "-Xlinker", "-z", "-Xlinker", "noexecstack",
-        ], release)
+        .unsafeFlags(
+          [
+            "-nostartfiles", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-static",
+            "-Xlinker", "--entry=_start", "-Xlinker", "--image-base=0x680000000000",
+            "-Xclang-linker", "-fuse-ld=lld", "-Xlinker", "-z", "-Xlinker", "noexecstack",
+          ], release)
       ]),
     .executableTarget(
       name: "martlet",
       dependencies: [
         "CBoot", "CTool", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
+      ],
+      // Static and stripped: a cold start spends most of its time in the dynamic linker otherwise. The last three
+      // libraries are what ArgumentParser's FoundationEssentials needs, which a static link does not find by itself.
+      linkerSettings: [
+        .unsafeFlags(
+          [
+            "-static-executable", "-use-ld=lld", "-Xlinker", "-s",
+            "-l_FoundationCollections", "-l_FoundationCShims", "-lswiftSynchronization",
+          ], release)
       ]),
     .testTarget(name: "MachineTests", dependencies: ["Machine"]),
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "Machine"]),
+    .testTarget(name: "MartletToolTests", dependencies: ["martlet", "CBoot", "CTool"]),
   ]
 )

@@ -1,3 +1,5 @@
+import Machine
+
 /// Every system call of Linux on x86-64, by number. Constant data: no row is made at run time.
 /// The numbers are those of <asm/unistd_64.h>; a test compares the names.
 let syscallTable: InlineArray<451, SyscallEntry> = [
@@ -10,10 +12,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("lstat"),  // 6
   SyscallEntry("poll"),  // 7
   SyscallEntry("lseek"),  // 8
-  SyscallEntry("mmap"),  // 9
-  SyscallEntry("mprotect"),  // 10
-  SyscallEntry("munmap"),  // 11
-  SyscallEntry("brk"),  // 12
+  SyscallEntry("mmap", "ptr size prot flags:mmap fd offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMmap(t, a) },  // 9
+  SyscallEntry("mprotect", "ptr size prot") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMprotect(t, a) },  // 10
+  SyscallEntry("munmap", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMunmap(t, a) },  // 11
+  SyscallEntry("brk", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysBrk(t, a) },  // 12
   SyscallEntry("rt_sigaction"),  // 13
   SyscallEntry("rt_sigprocmask"),  // 14
   SyscallEntry("rt_sigreturn"),  // 15
@@ -23,7 +25,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("readv"),  // 19
   SyscallEntry("writev"),  // 20
   SyscallEntry("access"),  // 21
-  SyscallEntry("pipe"),  // 22
+  SyscallEntry("pipe", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
   SyscallEntry("select"),  // 23
   SyscallEntry("sched_yield"),  // 24
   SyscallEntry("mremap"),  // 25
@@ -294,7 +296,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("eventfd2"),  // 290
   SyscallEntry("epoll_create1"),  // 291
   SyscallEntry("dup3"),  // 292
-  SyscallEntry("pipe2"),  // 293
+  SyscallEntry("pipe2", "ptr flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe2(t, a) },  // 293
   SyscallEntry("inotify_init1"),  // 294
   SyscallEntry("preadv"),  // 295
   SyscallEntry("pwritev"),  // 296

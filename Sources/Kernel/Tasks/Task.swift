@@ -19,6 +19,8 @@ public final class Task: Thread {
   public var call = 0
   /// comm: at most 15 bytes.
   public var name: [UInt8] = []
+  /// The last page fault and how often in a row it was the same: a fault that changes nothing must not repeat for ever.
+  var faultAddress: UInt = 0, faultCount = 0
   var threadNeighbours = Neighbours<Task>()             // of `process`'s threads, under its lock
 
   // MARK: set at birth, used by the task itself
@@ -62,6 +64,9 @@ public final class Task: Thread {
   deinit { process.signals.remove(signals) }
 
   public override func systemCall(_ arguments: SyscallArguments) { dispatch(self, arguments) }
+  public override func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool {
+    resolvePageFault(at: address, isWrite: isWrite, isExecute: isExecute)
+  }
   public override func handlePending() { deliverSignals() }
   public override func guestFault() { signalFault() }
 

@@ -10,7 +10,7 @@ public struct HostAuxiliary: Sendable {
   public var clockTicks: UInt = 100
   public var minimumSignalStack: UInt = 2048
 }
-nonisolated(unsafe) public internal(set) var hostAuxiliary = HostAuxiliary()   // SAFETY: written at boot
+nonisolated(unsafe) public internal(set) var hostAuxiliary = HostAuxiliary()  // SAFETY: written at boot
 nonisolated(unsafe) private var startKernel: (@convention(thin) () -> Void)? = nil
 
 /// The process's first instructions in Swift: on the host's initial stack, with .data and .bss still private. `start` is
@@ -45,8 +45,8 @@ private func fail(_ what: StaticString) -> Never {
 
 private func readAuxiliary(_ stack: UnsafeRawPointer) -> HostAuxiliary {
   var at = unsafe stack.assumingMemoryBound(to: UInt.self)
-  unsafe at += Int(at.pointee) + 2               // argc, argv, NULL
-  while unsafe at.pointee != 0 { unsafe at += 1 }   // environment
+  unsafe at += Int(at.pointee) + 2  // argc, argv, NULL
+  while unsafe at.pointee != 0 { unsafe at += 1 }  // environment
   unsafe at += 1
   var result = HostAuxiliary()
   while unsafe at[0] != 0 {
@@ -93,7 +93,8 @@ private func moveImage() {
   let header = unsafe base.load(as: Elf64_Ehdr.self)
   let descriptor = unsafe Int(machineDescriptor)
   for i in 0..<Int(header.e_phnum) {
-    let segment = unsafe base.load(fromByteOffset: Int(header.e_phoff) + i * Int(header.e_phentsize), as: Elf64_Phdr.self)
+    let segment = unsafe base.load(
+      fromByteOffset: Int(header.e_phoff) + i * Int(header.e_phentsize), as: Elf64_Phdr.self)
     guard segment.p_type == UInt32(PT_LOAD), segment.p_flags & UInt32(PF_W) != 0 else { continue }
     let start = Int(segment.p_vaddr) & ~4095, end = (Int(segment.p_vaddr + segment.p_memsz) + 4095) & ~4095
     let offset = start - Int(bitPattern: base)
@@ -129,7 +130,8 @@ private func readBootBlock() {
   let descriptor = Int(MARTLET_BOOT_DESCRIPTOR)
   let size = hostCall(__NR_lseek, descriptor, 0, 2)
   if size < MemoryLayout<martlet_boot>.size { fail("the kernel is started by the martlet command, not by hand") }
-  let result = hostCall(__NR_mmap, 0x6a00_0000_0000, size, Int(PROT_READ), Int(MAP_PRIVATE | MAP_FIXED_NOREPLACE), descriptor, 0)
+  let result = hostCall(
+    __NR_mmap, 0x6a00_0000_0000, size, Int(PROT_READ), Int(MAP_PRIVATE | MAP_FIXED_NOREPLACE), descriptor, 0)
   check(result, "mmap of the boot block")
   guard let block = unsafe BootBlock(mapping: UnsafeRawPointer(bitPattern: result).unsafelyUnwrapped, size: size) else {
     fail("the boot block is damaged: the command and the kernel image are of different versions")
@@ -183,7 +185,7 @@ private func makeProcessors() {
   unsafe cacheState = CacheExtentLock()
   for id in 0..<count {
     let processor = unsafe Processor(id: id, block: machine_vcpu_at(UInt32(id)))
-    Borrowed(processor).retain()             // for the machine's life
+    Borrowed(processor).retain()  // for the machine's life
     unsafe processors[id] = Borrowed(processor)
   }
   unsafe processorCount = count
@@ -202,10 +204,7 @@ private final class StartThread: Thread {
 /// Root's carriers, one for each vCPU, then the service threads, then the first kernel thread. The main thread gives up
 /// vCPU 0, as which it has run so far.
 private func startThreads() {
-  let thread: StartThread
-  do throws(Errno) { thread = try StartThread(space: unsafe rootSpace, isGuest: false) } catch { fail("no memory") }
-  thread.startOver()
-  Borrowed(thread).retain()
+  queueFirstThread()
   SpaceMaker.stock()
   for id in 0..<Processor.count {
     let carrier = unsafe CarrierSlots.take().unsafelyUnwrapped
@@ -215,10 +214,6 @@ private func startThreads() {
     unsafe vcpu.pointee.carrier = carrier
     unsafe carrier.pointee.baton = 1
   }
-  Scheduler.lock()
-  unsafe rootSpace.add(thread)
-  Processor.with(0) { $0.append(thread) }
-  Scheduler.unlock()
   unsafe arch_carrier().pointee.vcpu = nil
   unsafe startService { _ in Reaper.run() }
   unsafe startService { _ in IOThread.run() }
@@ -227,6 +222,18 @@ private func startThreads() {
     check(unsafe spawn(carrier, .thread), "clone of a carrier")
     unsafe at = carrier.pointee.next
   }
+}
+
+/// A function of its own, so that the main thread holds no count once it has no vCPU to free on.
+@inline(never) private func queueFirstThread() {
+  let thread: StartThread
+  do throws(Errno) { thread = try StartThread(space: unsafe rootSpace, isGuest: false) } catch { fail("no memory") }
+  thread.startOver()
+  Borrowed(thread).retain()
+  Scheduler.lock()
+  unsafe rootSpace.add(thread)
+  Processor.with(0) { $0.append(thread) }
+  Scheduler.unlock()
 }
 
 /// A host thread of root without a vCPU.

@@ -53,7 +53,7 @@ import CMachine
     }
     return result
   }
-  public func has(_ flag: Int) -> Bool { header.flags & UInt32(flag) != 0 }
+  public func has<T: BinaryInteger>(_ flag: T) -> Bool { header.flags & UInt32(truncatingIfNeeded: flag) != 0 }
 }
 
 /// The boot block: set before the kernel starts.

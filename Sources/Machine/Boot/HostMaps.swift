@@ -9,7 +9,8 @@ enum HostMaps {
 
   static func forEach(_ body: (UInt, UInt, StaticTag) -> Void) {
     let path: StaticString = "/proc/self/maps"
-    let descriptor = unsafe hostCall(__NR_openat, Int(AT_FDCWD), Int(bitPattern: path.utf8Start), Int(O_RDONLY | O_CLOEXEC))
+    let descriptor = unsafe hostCall(
+      __NR_openat, Int(AT_FDCWD), Int(bitPattern: path.utf8Start), Int(O_RDONLY | O_CLOEXEC))
     check(descriptor, "/proc/self/maps")
     var text: [UInt8] = []
     var count = 0
@@ -36,7 +37,13 @@ enum HostMaps {
       var value: UInt = 0
       while at < to {
         let c = text[at]
-        if c >= 48 && c <= 57 { value = value << 4 | UInt(c - 48) } else if c >= 97 && c <= 102 { value = value << 4 | UInt(c - 87) } else { break }
+        if c >= 48 && c <= 57 {
+          value = value << 4 | UInt(c - 48)
+        } else if c >= 97 && c <= 102 {
+          value = value << 4 | UInt(c - 87)
+        } else {
+          break
+        }
         at += 1
       }
       return value
@@ -49,9 +56,9 @@ enum HostMaps {
     var tag = StaticTag.other
     if bracket + 2 < to {
       switch (text[bracket + 1], text[bracket + 2]) {
-      case (115, 116): tag = .stack            // [stack]
-      case (104, 101): tag = .heap             // [heap]
-      case (118, 118), (118, 100): tag = .vdso // [vvar], [vdso]
+      case (115, 116): tag = .stack  // [stack]
+      case (104, 101): tag = .heap  // [heap]
+      case (118, 118), (118, 100): tag = .vdso  // [vvar], [vdso]
       default: break
       }
     }
@@ -61,7 +68,7 @@ enum HostMaps {
 
 /// The host's vDSO and its data pages: they stay where the host put them, in every process.
 public enum HostVDSO {
-  nonisolated(unsafe) static var start: UInt = 0x7fff_ffff_f000     // SAFETY of both: written at boot
+  nonisolated(unsafe) static var start: UInt = 0x7fff_ffff_f000  // SAFETY of both: written at boot
   nonisolated(unsafe) static var end: UInt = 0x7fff_ffff_f000
 
   static func prepare() {

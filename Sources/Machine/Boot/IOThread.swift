@@ -15,10 +15,11 @@ open class IOWatcher {
     var event = linux_epoll_event()
     event.events = events | LINUX_EPOLLONESHOT
     unsafe event.data = UInt64(UInt(bitPattern: Borrowed(self).bits))
-    var result = unsafe hostCall(__NR_epoll_ctl, Int(ioDescriptor), Int(EPOLL_CTL_MOD), Int(descriptor), address(&event))
+    var result = unsafe hostCall(
+      __NR_epoll_ctl, Int(ioDescriptor), Int(EPOLL_CTL_MOD), Int(descriptor), address(&event))
     if result == -Int(ENOENT) {
       result = unsafe hostCall(__NR_epoll_ctl, Int(ioDescriptor), Int(EPOLL_CTL_ADD), Int(descriptor), address(&event))
-      if result >= 0 { Borrowed(self).retain() }       // watched for the machine's life
+      if result >= 0 { Borrowed(self).retain() }  // watched for the machine's life
     }
     if let error = HostError(result) { throw error.guest }
   }
@@ -40,7 +41,7 @@ enum IOThread {
   }
 
   static func run() -> Never {
-    _ = hostCall(__NR_prctl, 29, 1)          // PR_SET_TIMERSLACK: timers to the microsecond
+    _ = hostCall(__NR_prctl, Int(PR_SET_TIMERSLACK), 1)
     var event = linux_epoll_event()
     while true {
       let count = unsafe hostCall(__NR_epoll_wait, Int(ioDescriptor), address(&event), 1, -1)
@@ -57,4 +58,4 @@ enum IOThread {
     }
   }
 }
-nonisolated(unsafe) private var ioDescriptor: Int32 = -1         // SAFETY: written at boot
+nonisolated(unsafe) private var ioDescriptor: Int32 = -1  // SAFETY: written at boot

@@ -55,10 +55,13 @@ enum Sandbox {
     var rule = landlock_path_beneath_attr()
     rule.parent_fd = descriptor
     rule.allowed_access = isReadOnly ? reading & handled : handled
-    var result = unsafe hostCall(__NR_landlock_add_rule, ruleset, Int(LANDLOCK_RULE_PATH_BENEATH.rawValue), address(&rule), 0)
-    if result == -Int(EINVAL) {          // a file: rights of directories do not apply
-      rule.allowed_access &= UInt64(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE) | 1 << 14
-      result = unsafe hostCall(__NR_landlock_add_rule, ruleset, Int(LANDLOCK_RULE_PATH_BENEATH.rawValue), address(&rule), 0)
+    var result = unsafe hostCall(
+      __NR_landlock_add_rule, ruleset, Int(LANDLOCK_RULE_PATH_BENEATH.rawValue), address(&rule), 0)
+    if result == -Int(EINVAL) {  // a file: rights of directories do not apply
+      rule.allowed_access &=
+        UInt64(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE) | 1 << 14
+      result = unsafe hostCall(
+        __NR_landlock_add_rule, ruleset, Int(LANDLOCK_RULE_PATH_BENEATH.rawValue), address(&rule), 0)
     }
     check(result, "landlock_add_rule")
   }

@@ -31,7 +31,8 @@ enum SpaceMaker {
 
   private static func make() -> Bool {
     Scheduler.lock()
-    guard unsafe pooledCount < SpacePool.target, let blank = unsafe blankSpaces.popFirst(), let carrier = unsafe CarrierSlots.take()
+    guard unsafe pooledCount < SpacePool.target, let blank = unsafe blankSpaces.popFirst(),
+      let carrier = unsafe CarrierSlots.take()
     else {
       Scheduler.unlock()
       return false
@@ -51,7 +52,7 @@ enum SpaceMaker {
         unsafe space.adopt(carrier)
         space.hostProcess = Int32(truncatingIfNeeded: result)
         SpaceTable.insert(space)
-        unsafe pooledSpaces.append(space)      // with the count that `stock` made
+        unsafe pooledSpaces.append(space)  // with the count that `stock` made
         unsafe pooledCount &+= 1
       }
     }

@@ -16,7 +16,8 @@ enum CarrierSlots {
     unsafe usedCarrierSlots &+= 1
     return unsafe prepare(UnsafeMutablePointer(bitPattern: address).unsafelyUnwrapped)
   }
-  private static func prepare(_ carrier: UnsafeMutablePointer<machine_carrier>) -> UnsafeMutablePointer<machine_carrier> {
+  private static func prepare(_ carrier: UnsafeMutablePointer<machine_carrier>) -> UnsafeMutablePointer<machine_carrier>
+  {
     unsafe carrier.initialize(to: machine_carrier())
     unsafe carrier.pointee.`self` = carrier
     unsafe carrier.pointee.state = UInt32(MACHINE_PARKED)
@@ -33,9 +34,9 @@ nonisolated(unsafe) var usedCarrierSlots: UInt = 0
 
 /// How a host clone is made of the current carrier.
 enum CloneKind {
-  case thread            // another carrier in this process
-  case process           // a copy of this process, its parent root's main thread
-  case pool              // the same from root's main thread itself
+  case thread  // another carrier in this process
+  case process  // a copy of this process, its parent root's main thread
+  case pool  // the same from root's main thread itself
 
   var flags: UInt {
     // CLONE_FILES: host descriptors stay common. CLONE_PARENT_SETTID: its id is known before it runs.
@@ -64,7 +65,7 @@ func spawn(_ carrier: UnsafeMutablePointer<machine_carrier>, _ kind: CloneKind) 
   unsafe _ = hostCall(__NR_rt_sigprocmask, Int(SIG_SETMASK), address(&old), 0, 8)
   return result
 }
-private var tidOffset: Int { 44 }          // of `tid` in machine_carrier; a test pins it
+private var tidOffset: Int { 44 }  // of `tid` in machine_carrier; a test pins it
 
 @inline(__always) func address<T>(_ pointer: UnsafeMutablePointer<T>) -> Int { Int(bitPattern: pointer) }
 
@@ -110,7 +111,7 @@ func hostExitThread() -> Never {
 func hostInterrupt(process: Int32, thread: Int32) {
   _ = hostCall(__NR_tgkill, Int(process), Int(thread), Int(SIGURG))
 }
-nonisolated(unsafe) var rootProcess: Int32 = 0       // SAFETY: written at boot
+nonisolated(unsafe) var rootProcess: Int32 = 0  // SAFETY: written at boot
 
 // MARK: pinning. A hand-over that stays on one host CPU costs a tenth of one that crosses (docs/scheduling.md).
 
@@ -138,6 +139,6 @@ func unpin(_ carrier: UnsafeMutablePointer<machine_carrier>) {
 func adoptProcessor(_ carrier: UnsafeMutablePointer<machine_carrier>, _ vcpu: UnsafeMutablePointer<machine_vcpu>) {
   unsafe vcpu.pointee.host_cpu = Int32(truncatingIfNeeded: arch_host_cpu())
 }
-nonisolated(unsafe) var hostAffinity: InlineArray<16, UInt64> = InlineArray(repeating: 0)   // SAFETY: written at boot
+nonisolated(unsafe) var hostAffinity: InlineArray<16, UInt64> = InlineArray(repeating: 0)  // SAFETY: written at boot
 nonisolated(unsafe) var isPinning = true
 nonisolated(unsafe) var idleSpinCycles: UInt64 = 0

@@ -6,18 +6,18 @@ import CMachine
 ///
 /// All fields are under the scheduler's lock, but those that never change.
 public final class HostSpace: Listed {
-  public var link = Link<HostSpace>()          // the pool's list
-  var hostProcess: Int32 = 0                   // 0 until its process is known
-  var carriers: UnsafeMutablePointer<machine_carrier>?   // a chain through `next`
-  var carrierCount = 0                         // host threads that have not left
-  var firstThread: Borrowed<Thread>?           // the threads in it, through spaceNext; each alive while it is listed
-  var tableNext: Borrowed<HostSpace>?          // SpaceTable's chain, which holds a count
+  public var link = Link<HostSpace>()  // the pool's list
+  var hostProcess: Int32 = 0  // 0 until its process is known
+  var carriers: UnsafeMutablePointer<machine_carrier>?  // a chain through `next`
+  var carrierCount = 0  // host threads that have not left
+  var firstThread: Borrowed<Thread>?  // the threads in it, through spaceNext; each alive while it is listed
+  var tableNext: Borrowed<HostSpace>?  // SpaceTable's chain, which holds a count
   /// Threads and visitors in it. At zero its process ends, unless it was wiped and goes back to the pool.
   var users = 0
   var isDying = false
-  var isDead = false                           // its process is gone
+  var isDead = false  // its process is gone
   var isWiped = false
-  var wantsCarrier = false                     // a thread of it waits for a vCPU that none of its carriers can serve
+  var wantsCarrier = false  // a thread of it waits for a vCPU that none of its carriers can serve
   let isRoot: Bool
 
   init(isRoot: Bool) { self.isRoot = isRoot }
@@ -39,7 +39,11 @@ public final class HostSpace: Listed {
 
   /// The thread's `space` stays as it is until the next `add`.
   func remove(_ thread: Thread) {
-    if let previous = thread.spacePrevious { previous.with { $0.spaceNext = thread.spaceNext } } else { firstThread = thread.spaceNext }
+    if let previous = thread.spacePrevious {
+      previous.with { $0.spaceNext = thread.spaceNext }
+    } else {
+      firstThread = thread.spaceNext
+    }
     if let next = thread.spaceNext { next.with { $0.spacePrevious = thread.spacePrevious } }
     thread.spaceNext = nil
     thread.spacePrevious = nil
@@ -112,8 +116,8 @@ public final class HostSpace: Listed {
 
 /// Which of the two machines this is: an address space for each process, or one for all.
 public var hasAddressSpaces: Bool { unsafe machineHasAddressSpaces }
-nonisolated(unsafe) var machineHasAddressSpaces = true                 // SAFETY: written at boot
-nonisolated(unsafe) var rootSpace: HostSpace! = nil                    // SAFETY: written at boot
+nonisolated(unsafe) var machineHasAddressSpaces = true  // SAFETY: written at boot
+nonisolated(unsafe) var rootSpace: HostSpace! = nil  // SAFETY: written at boot
 @inline(__always) func rootCarrier(_ id: Int) -> UnsafeMutablePointer<machine_carrier> {
   unsafe rootSpace.carrier(for: id).unsafelyUnwrapped
 }

@@ -8,9 +8,9 @@ final class Processor {
   // Under the scheduler's lock:
   var queue = IntrusiveList<Thread>()
   var queued = 0
-  var dead: Borrowed<Thread>?          // switched away from for good; the next thread drops it
-  var sliceEnds: UInt64 = 0            // monotonic nanoseconds
-  let tick = Atomic<UInt64>(.max)      // when the next tick is due; .max: it does not run
+  var dead: Borrowed<Thread>?  // switched away from for good; the next thread drops it
+  var sliceEnds: UInt64 = 0  // monotonic nanoseconds
+  let tick = Atomic<UInt64>(.max)  // when the next tick is due; .max: it does not run
   let timers = SpinLock(TimerHeap(), rank: .timers)
   /// The earliest timer, or .max: read without the lock.
   let earliest = Atomic<UInt64>(.max)

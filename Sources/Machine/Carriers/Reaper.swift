@@ -14,7 +14,9 @@ enum Reaper {
       } else {
         // No child at all, or a signal: wait for the next process to be made.
         unsafe arch_store32(machine_children(), 0)
-        if process == -Int(ECHILD) { unsafe hostFutexWait(machine_children(), 0, until: .after(nanoseconds: 10_000_000)) }
+        if process == -Int(ECHILD) {
+          unsafe hostFutexWait(machine_children(), 0, until: .after(nanoseconds: 10_000_000))
+        }
       }
     }
   }
@@ -23,22 +25,26 @@ enum Reaper {
     Scheduler.lock()
     guard let space = SpaceTable.remove(process) else {
       Scheduler.unlock()
-      return                        // a pool process that died before it was entered
+      return  // a pool process that died before it was entered
     }
-    let isOrderly = space.isDying && status & 0x7f == 0
-    space.isDead = true
-    if !isOrderly { mourn(space) }
-    space.freeCarriers()
+    space.with { space in
+      let isOrderly = space.isDying && status & 0x7f == 0
+      space.isDead = true
+      if !isOrderly { mourn(space) }
+      space.freeCarriers()
+    }
+    Posts.release(space)
     Scheduler.unlock()
-    // SAFETY: a service thread frees nothing; a vCPU drops the table's count.
-    unsafe Posts.release(space)
+    unsafe kick(machine_vcpu_at(0))
   }
 
   /// Lock held.
   private static func mourn(_ space: HostSpace) {
     var at = unsafe space.carriers
     while let carrier = unsafe at {
-      if unsafe carrier.pointee.locks != 0 { unsafe panic("a host process was killed inside the kernel with a lock held") }
+      if unsafe carrier.pointee.locks != 0 {
+        unsafe panic("a host process was killed inside the kernel with a lock held")
+      }
       unsafe at = carrier.pointee.next
     }
     SpacePool.forget(space)

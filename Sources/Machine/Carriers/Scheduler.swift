@@ -104,7 +104,7 @@ public enum Scheduler {
     let state = thread.state
     if state == .running || state == .dead { return nil }
     thread.stateWord.store(ThreadState.running.rawValue, ordering: .sequentiallyConsistent)
-    if thread.onProcessor { return Kick.none }     // on its way to sleep: it will see that it need not
+    if thread.onProcessor { return Kick.none }  // on its way to sleep: it will see that it need not
     return enqueue(thread)
   }
 
@@ -112,9 +112,9 @@ public enum Scheduler {
 
   /// A host call that comes after the lock is dropped.
   struct Kick {
-    var processor: Int        // -1: nobody
+    var processor: Int  // -1: nobody
     var ifIdle: Bool
-    var tick: UInt64 = .max   // a tick that became due earlier than the I/O thread knows
+    var tick: UInt64 = .max  // a tick that became due earlier than the I/O thread knows
     static var none: Kick { Kick(processor: -1, ifIdle: true) }
     @inline(__always) func deliver() {
       if processor >= 0 { unsafe kick(machine_vcpu_at(UInt32(processor)), onlyIfIdle: ifIdle) }
@@ -155,7 +155,8 @@ public enum Scheduler {
     var at = processor.queue.first
     while let candidate = at {
       at = candidate.with { processor.queue.after($0) }
-      if candidate.with({ $0.space.carrier(for: processor.id) != nil && $0.affinity &>> UInt64(processor.id) & 1 != 0 }) {
+      if candidate.with({ $0.space.carrier(for: processor.id) != nil && $0.affinity &>> UInt64(processor.id) & 1 != 0 })
+      {
         candidate.with { processor.remove($0) }
         return candidate
       }
@@ -206,7 +207,7 @@ public enum Scheduler {
 /// Interrupts a vCPU: the flag first (an exchange, so kicks coalesce), then its holder, by signal or by the idle futex.
 /// The flag belongs to the vCPU, so it survives a hand-over. Callable from any host thread, without the lock.
 func kick(_ vcpu: UnsafeMutablePointer<machine_vcpu>, onlyIfIdle: Bool = false) {
-  let pending = unsafe UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self)   // its first word
+  let pending = unsafe UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self)  // its first word
   let already = unsafe arch_exchange32(pending, 1) != 0
   if unsafe vcpu.pointee.idle != 0 {
     unsafe hostFutexWake(pending)

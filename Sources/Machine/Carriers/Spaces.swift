@@ -18,7 +18,7 @@ enum SpacePool {
   /// Takes a wiped space in. Returns false where there are enough.
   static func put(_ space: HostSpace) -> Bool {
     guard unsafe pooledCount < target else { return false }
-    Borrowed(space).retain()          // the pool's own
+    Borrowed(space).retain()  // the pool's own
     unsafe pooledSpaces.append(space)
     unsafe pooledCount &+= 1
     return true
@@ -35,7 +35,7 @@ enum SpacePool {
 }
 nonisolated(unsafe) var pooledSpaces = IntrusiveList<HostSpace>()
 nonisolated(unsafe) var pooledCount = 0
-nonisolated(unsafe) var spaceWaiters: WaitQueue! = nil                  // SAFETY: written at boot
+nonisolated(unsafe) var spaceWaiters: WaitQueue! = nil  // SAFETY: written at boot
 
 /// Every living space by its host process, for the reaper: 1024 chains, each member with a count of the table's own.
 /// Under the scheduler's lock.
@@ -48,8 +48,8 @@ enum SpaceTable {
     unsafe space.tableNext = spaceBuckets[i]
     unsafe spaceBuckets[i] = Borrowed(space)
   }
-  /// Takes the space of `process` out; the count goes to the caller.
-  static func remove(_ process: Int32) -> HostSpace? {
+  /// Takes the space of `process` out; the table's count goes to the caller.
+  static func remove(_ process: Int32) -> Borrowed<HostSpace>? {
     let i = bucket(process)
     var before: Borrowed<HostSpace>?
     var at = unsafe spaceBuckets[i]
@@ -57,9 +57,7 @@ enum SpaceTable {
       let next = here.with { $0.tableNext }
       if here.with({ $0.hostProcess == process }) {
         if let before { before.with { $0.tableNext = next } } else { unsafe spaceBuckets[i] = next }
-        let result = here.object
-        here.release()
-        return result
+        return here
       }
       before = here
       at = next
@@ -128,7 +126,7 @@ extension HostSpace {
     let result = unsafe spawn(carrier, .thread)
     Scheduler.lock()
     if result < 0 {
-      unsafe CarrierSlots.free(carrier)        // EAGAIN: its tasks stay on the vCPUs that have one
+      unsafe CarrierSlots.free(carrier)  // EAGAIN: its tasks stay on the vCPUs that have one
     } else {
       unsafe adopt(carrier)
     }
@@ -157,8 +155,9 @@ extension HostSpace {
   }
 }
 
-/// Root's main thread makes spaces when this word is not zero.
+/// Has root's main thread fill the pool. On a vCPU.
 func requestSpaces() {
+  SpaceMaker.stock()
   unsafe arch_store32(machine_space_requests(), 1)
   unsafe hostFutexWake(machine_space_requests())
 }
@@ -185,7 +184,7 @@ extension Scheduler {
         unlock()
         return false
       }
-      thread.space.users &+= 1          // the home lives on without a thread of its own in its list
+      thread.space.users &+= 1  // the home lives on without a thread of its own in its list
       thread.space.remove(thread)
       space.add(thread)
       hop(current)
@@ -197,7 +196,7 @@ extension Scheduler {
     current.with { thread in
       lock()
       thread.space.remove(thread)
-      if home.isDead {                  // killed meanwhile: the rest happens on root's carrier
+      if home.isDead {  // killed meanwhile: the rest happens on root's carrier
         home.users &-= 1
         unsafe rootSpace.unsafelyUnwrapped.add(thread)
         thread.interruption.bitwiseOr(Interruption.kill | Interruption.lostSpace, ordering: .sequentiallyConsistent)

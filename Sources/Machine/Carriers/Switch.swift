@@ -148,7 +148,7 @@ extension Scheduler {
         defer { processor.dead = nil }
         return processor.dead
       }
-      if let dead {                     // nobody stands on its stack any more
+      if let dead {  // nobody stands on its stack any more
         unlock()
         dead.release()
         lock()
@@ -181,7 +181,8 @@ extension Scheduler {
 
   /// Names the new holder before it is woken; the wake comes after the lock is dropped. The lock is released.
   private static func giveBaton(
-    _ vcpu: UnsafeMutablePointer<machine_vcpu>, to target: UnsafeMutablePointer<machine_carrier>, thread: Borrowed<Thread>?
+    _ vcpu: UnsafeMutablePointer<machine_vcpu>, to target: UnsafeMutablePointer<machine_carrier>,
+    thread: Borrowed<Thread>?
   ) {
     let carrier = unsafe arch_carrier()
     unsafe target.pointee.vcpu = vcpu
@@ -241,7 +242,7 @@ extension Scheduler {
     }
     unsafe carrier.pointee.state = UInt32(MACHINE_KERNEL)
     lock()
-    guard unsafe vcpu.pointee.carrier == carrier else {      // taken over after a kill
+    guard unsafe vcpu.pointee.carrier == carrier else {  // taken over after a kill
       unsafe carrier.pointee.state = UInt32(MACHINE_PARKED)
       unlock()
       return park()

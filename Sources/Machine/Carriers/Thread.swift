@@ -3,31 +3,31 @@ import Synchronization
 
 /// The state that the scheduler keeps of a thread.
 public enum ThreadState: UInt32, Sendable {
-  case running = 0               // on a vCPU or on a run queue
+  case running = 0  // on a vCPU or on a run queue
   case interruptible = 1
   case killable = 2
   case uninterruptible = 3
   case dead = 4
-  case stopped = 5               // job control or a tracer: only an explicit wake ends it
+  case stopped = 5  // job control or a tracer: only an explicit wake ends it
 }
 
 /// What the machine needs of a task: a kernel stack, the saved context, its place in the scheduler. The kernel's `Task`
 /// is its subclass.
 open class Thread: Listed {
-  public final var link = Link<Thread>()         // run queue; under the scheduler's lock
+  public final var link = Link<Thread>()  // run queue; under the scheduler's lock
   let stack: KernelStack
-  final var savedStack: UInt64 = 0               // while it does not run: under the scheduler's lock
-  public final var threadPointer: UInt64 = 0     // FS base, while it does not run
-  final var vectors: VectorState?                // nil for threads that never see the guest
+  final var savedStack: UInt64 = 0  // while it does not run: under the scheduler's lock
+  public final var threadPointer: UInt64 = 0  // FS base, while it does not run
+  final var vectors: VectorState?  // nil for threads that never see the guest
   let stateWord = Atomic<UInt32>(0)
   /// Bits of `Interruption`: why a sleep should end or the way out to the guest be left.
   let interruption = Atomic<UInt32>(0)
-  final var onProcessor = false                  // a vCPU's current: under the scheduler's lock
-  final var processor: Int = 0                   // the vCPU it last ran on, or is queued on
+  final var onProcessor = false  // a vCPU's current: under the scheduler's lock
+  final var processor: Int = 0  // the vCPU it last ran on, or is queued on
   /// The address space that it runs in: root's for kernel threads and for tasks whose own is gone. Changed by the thread
   /// itself or under the scheduler's lock while it does not run.
   public internal(set) final var space: HostSpace
-  final var spaceNext: Borrowed<Thread>?         // the space's list; under the scheduler's lock
+  final var spaceNext: Borrowed<Thread>?  // the space's list; under the scheduler's lock
   final var spacePrevious: Borrowed<Thread>?
   public final let waitEntry = ThreadWaitEntry()
   final let mutexEntry = ThreadWaitEntry()
@@ -49,7 +49,7 @@ open class Thread: Listed {
     stack = try KernelStack()
     vectors = isGuest ? try VectorState() : nil
     sleepTimer = SleepTimer()
-    waitEntry.thread = Borrowed(self)            // the thread owns the three
+    waitEntry.thread = Borrowed(self)  // the thread owns the three
     mutexEntry.thread = Borrowed(self)
     sleepTimer.thread = Borrowed(self)
   }
@@ -122,10 +122,10 @@ open class Thread: Listed {
 
 /// Why a thread should leave what it does.
 public enum Interruption {
-  public static var signal: UInt32 { 1 }         // an unblocked signal is pending
-  public static var kill: UInt32 { 2 }           // it must die
-  public static var work: UInt32 { 4 }           // something else on the way out: a stop, a trace, a restored mask
-  public static var lostSpace: UInt32 { 8 }      // its host process was killed: it runs on root's carrier, to die
+  public static var signal: UInt32 { 1 }  // an unblocked signal is pending
+  public static var kill: UInt32 { 2 }  // it must die
+  public static var work: UInt32 { 4 }  // something else on the way out: a stop, a trace, a restored mask
+  public static var lostSpace: UInt32 { 8 }  // its host process was killed: it runs on root's carrier, to die
 }
 
 /// A fault as the host described it, in the terms of siginfo_t.
@@ -164,7 +164,7 @@ struct KernelStack: ~Copyable {
 
 /// Wakes a thread whose wait has a deadline.
 final class SleepTimer: Timer {
-  final var thread: Borrowed<Thread>!            // whose timer it is: the thread owns it
+  final var thread: Borrowed<Thread>!  // whose timer it is: the thread owns it
   override func fire() { _ = thread.with { Scheduler.wake($0) } }
 }
 

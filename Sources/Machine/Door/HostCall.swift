@@ -3,7 +3,9 @@ import CMachine
 
 /// The one way to the host: everything else in this folder is a typed name for it. Returns what the host returned.
 @inline(__always)
-func hostCall(_ number: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0, _ f: Int = 0) -> Int {
+func hostCall(_ number: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0, _ f: Int = 0)
+  -> Int
+{
   arch_host_call(Int(number), a, b, c, d, e, f)
 }
 
@@ -35,7 +37,8 @@ func hostFutexWait(_ word: UnsafeMutablePointer<UInt32>, _ value: UInt32, until 
   time.tv_sec = Int(deadline.nanoseconds / 1_000_000_000)
   time.tv_nsec = Int(deadline.nanoseconds % 1_000_000_000)
   unsafe withUnsafePointer(to: time) { p in
-    unsafe _ = hostCall(__NR_futex, Int(bitPattern: word), Int(FUTEX_WAIT_BITSET), Int(value), Int(bitPattern: p), 0, -1)
+    unsafe _ = hostCall(
+      __NR_futex, Int(bitPattern: word), Int(FUTEX_WAIT_BITSET), Int(value), Int(bitPattern: p), 0, -1)
   }
 }
 func hostFutexWake(_ word: UnsafeMutablePointer<UInt32>, _ count: Int = 1) {

@@ -39,7 +39,8 @@ func allowedCalls() -> [AllowedCall] {
     AllowedCall(__NR_rt_sigaction, "rt_sigaction", "the handlers, at boot"),
     AllowedCall(__NR_rt_sigprocmask, "rt_sigprocmask", "around clone"),
     AllowedCall(__NR_rt_sigreturn, "rt_sigreturn", "the end of a handler that interrupted the kernel"),
-    AllowedCall(__NR_ioctl, "ioctl", "the terminal's size and modes, bytes waiting; never TIOCSTI", argument: 1,
+    AllowedCall(
+      __NR_ioctl, "ioctl", "the terminal's size and modes, bytes waiting; never TIOCSTI", argument: 1,
       [UInt32(TCGETS), UInt32(TIOCGWINSZ), UInt32(FIONREAD), LINUX_TCGETS2]),
     AllowedCall(__NR_pread64, "pread64", "hostfs"),
     AllowedCall(__NR_pwrite64, "pwrite64", "hostfs"),
@@ -50,11 +51,13 @@ func allowedCalls() -> [AllowedCall] {
     AllowedCall(__NR_madvise, "madvise", "guest memory"),
     AllowedCall(__NR_getpid, "getpid", "a carrier's first steps"),
     AllowedCall(__NR_sendfile, "sendfile", "hostfs to kernel memory"),
-    AllowedCall(__NR_clone, "clone", "carriers and address spaces: the flags of CloneKind only", argument: 0,
+    AllowedCall(
+      __NR_clone, "clone", "carriers and address spaces: the flags of CloneKind only", argument: 0,
       [UInt32(CloneKind.thread.flags), UInt32(CloneKind.process.flags), UInt32(CloneKind.pool.flags)]),
     AllowedCall(__NR_exit, "exit", "a carrier leaves"),
     AllowedCall(__NR_wait4, "wait4", "the reaper"),
-    AllowedCall(__NR_fcntl, "fcntl", "status flags of descriptors 0, 1, 2", argument: 1, [UInt32(F_GETFL), UInt32(F_GETFD)]),
+    AllowedCall(
+      __NR_fcntl, "fcntl", "status flags of descriptors 0, 1, 2", argument: 1, [UInt32(F_GETFL), UInt32(F_GETFD)]),
     AllowedCall(__NR_fsync, "fsync", "hostfs"),
     AllowedCall(__NR_fdatasync, "fdatasync", "hostfs"),
     AllowedCall(__NR_ftruncate, "ftruncate", "hostfs"),
@@ -64,8 +67,9 @@ func allowedCalls() -> [AllowedCall] {
     AllowedCall(__NR_getppid, "getppid", "an orphan leaves"),
     AllowedCall(__NR_sigaltstack, "sigaltstack", "a carrier's first steps"),
     AllowedCall(__NR_fstatfs, "fstatfs", "hostfs"),
-    AllowedCall(__NR_prctl, "prctl", "PDEATHSIG of every process; the lock-in itself", argument: 0,
-      [UInt32(PR_SET_PDEATHSIG), UInt32(PR_SET_NO_NEW_PRIVS), UInt32(PR_SET_NAME)]),
+    AllowedCall(
+      __NR_prctl, "prctl", "PDEATHSIG of every process, the I/O thread's timer slack", argument: 0,
+      [UInt32(PR_SET_PDEATHSIG), UInt32(PR_SET_TIMERSLACK)]),
     AllowedCall(__NR_gettid, "gettid", "a carrier's first steps"),
     AllowedCall(__NR_fsetxattr, "fsetxattr", "hostfs"),
     AllowedCall(__NR_fgetxattr, "fgetxattr", "hostfs"),

@@ -9,11 +9,13 @@ extension HostDescriptor {
     hostCall(__NR_fcntl, Int(number), Int(F_GETFD)) < 0 ? nil : HostDescriptor(number)
   }
 
-  @inline(__always) func call(_ call: Int32, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0) throws(Errno) -> Int {
+  @inline(__always) func call(_ call: Int32, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0) throws(Errno)
+    -> Int
+  {
     while true {
       let result = hostCall(call, Int(number), b, c, d, e)
       guard let error = HostError(result) else { return result }
-      if error.number != EINTR { throw error.guest }         // a kick
+      if error.number != EINTR { throw error.guest }  // a kick
     }
   }
 
@@ -103,7 +105,8 @@ extension IOBuffers {
 
   @inline(__always)
   private mutating func transfer(
-    _ descriptor: borrowing HostDescriptor, _ offset: Int?, _ limit: Int, _ nonBlocking: Bool, _ isWhole: Bool, isRead: Bool
+    _ descriptor: borrowing HostDescriptor, _ offset: Int?, _ limit: Int, _ nonBlocking: Bool, _ isWhole: Bool,
+    isRead: Bool
   ) throws(Errno) -> Int {
     let number = descriptor.number
     let asked = min(limit, rest)
@@ -149,10 +152,13 @@ extension IOBuffers {
       unsafe segment.iov_len = __kernel_size_t(asked)
       return unsafe withUnsafePointer(to: segment) { p in
         unsafe hostCall(
-          isRead ? __NR_preadv2 : __NR_pwritev2, Int(number), Int(bitPattern: p), 1, offset ?? -1, 0, Int(RWF_NOWAIT_FLAG))
+          isRead ? __NR_preadv2 : __NR_pwritev2, Int(number), Int(bitPattern: p), 1, offset ?? -1, 0,
+          Int(RWF_NOWAIT_FLAG))
       }
     }
-    if let offset { return hostCall(isRead ? __NR_pread64 : __NR_pwrite64, Int(number), Int(bitPattern: address), asked, offset) }
+    if let offset {
+      return hostCall(isRead ? __NR_pread64 : __NR_pwrite64, Int(number), Int(bitPattern: address), asked, offset)
+    }
     return hostCall(isRead ? __NR_read : __NR_write, Int(number), Int(bitPattern: address), asked)
   }
 

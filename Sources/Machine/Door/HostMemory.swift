@@ -9,7 +9,9 @@ public enum HostMemory {
   }
 
   /// Private anonymous memory (MAP_FIXED).
-  public static func mapAnonymous(_ address: UInt, _ count: UInt, protection: Int32, noReserve: Bool = false) throws(Errno) {
+  public static func mapAnonymous(_ address: UInt, _ count: UInt, protection: Int32, noReserve: Bool = false)
+    throws(Errno)
+  {
     precondition(isGuestRange(address, count))
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | (noReserve ? MAP_NORESERVE : 0)
     try check(hostCall(__NR_mmap, Int(address), Int(count), Int(protection), Int(flags), -1, 0))
@@ -20,15 +22,20 @@ public enum HostMemory {
   ) throws(Errno) {
     precondition(isGuestRange(address, count))
     let flags = (isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED
-    unsafe try check(hostCall(__NR_mmap, Int(address), Int(count), Int(protection), Int(flags), Int(machineDescriptor), Int(offset)))
+    unsafe try check(
+      hostCall(__NR_mmap, Int(address), Int(count), Int(protection), Int(flags), Int(machineDescriptor), Int(offset)))
   }
   /// Pages of a host file.
   public static func mapHostFile(
-    _ address: UInt, _ count: UInt, protection: Int32, descriptor: borrowing HostDescriptor, offset: UInt, isShared: Bool
+    _ address: UInt, _ count: UInt, protection: Int32, descriptor: borrowing HostDescriptor, offset: UInt,
+    isShared: Bool
   ) throws(Errno) {
     precondition(isGuestRange(address, count))
     let flags = (isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED
-    try check(hostCall(__NR_mmap, Int(address), Int(count), Int(protection), Int(flags), Int(descriptor.number), Int(bitPattern: offset)))
+    try check(
+      hostCall(
+        __NR_mmap, Int(address), Int(count), Int(protection), Int(flags), Int(descriptor.number),
+        Int(bitPattern: offset)))
   }
   public static func unmap(_ address: UInt, _ count: UInt) throws(Errno) {
     precondition(isGuestRange(address, count))
@@ -39,7 +46,9 @@ public enum HostMemory {
     try check(hostCall(__NR_mprotect, Int(address), Int(count), Int(protection)))
   }
   /// Moves and resizes a mapping to exactly `target` (MREMAP_FIXED), which it replaces.
-  public static func remap(_ address: UInt, _ count: UInt, to target: UInt, _ newCount: UInt, keepOld: Bool = false) throws(Errno) {
+  public static func remap(_ address: UInt, _ count: UInt, to target: UInt, _ newCount: UInt, keepOld: Bool = false)
+    throws(Errno)
+  {
     precondition(isGuestRange(address, count) && isGuestRange(target, newCount))
     let flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keepOld ? MREMAP_DONTUNMAP : 0)
     try check(hostCall(__NR_mremap, Int(address), Int(count), Int(newCount), Int(flags), Int(target)))

@@ -2,7 +2,7 @@ import Synchronization
 
 /// A sleeping lock that owns its data, for work that may sleep, copy to the guest or call the host.
 @safe public struct Mutex<Value: ~Copyable>: ~Copyable {
-  private let word = Atomic<UInt32>(0)           // 0 free, 1 held, 2 held and someone waits
+  private let word = Atomic<UInt32>(0)  // 0 free, 1 held, 2 held and someone waits
   private let waiters = SpinLock(IntrusiveList<WaitEntry>(), rank: .waitQueue)
   private let cell: Cell<Value>
   private let rank: LockRank

@@ -3,10 +3,10 @@ import Synchronization
 
 /// Someone who waits on a queue: a thread, or an entry of poll(2) and epoll(7).
 open class WaitEntry: Listed {
-  public final var link = Link<WaitEntry>()      // under the queue's lock
+  public final var link = Link<WaitEntry>()  // under the queue's lock
   /// Woken alone: `wake(count)` counts these and wakes all others (Linux's WQ_FLAG_EXCLUSIVE).
   public final var isExclusive = false
-  final var queue: Borrowed<WaitQueue>?          // on which it is; a queue dies empty
+  final var queue: Borrowed<WaitQueue>?  // on which it is; a queue dies empty
   public init() {}
 
   /// Called under the queue's lock, by whoever wakes, with what happened (a poll(2) mask, or 0 where unsaid). It takes no
@@ -16,7 +16,7 @@ open class WaitEntry: Listed {
 
 /// The entry by which a thread sleeps.
 public final class ThreadWaitEntry: WaitEntry {
-  final var thread: Borrowed<Thread>!            // whose entry it is: the thread owns it
+  final var thread: Borrowed<Thread>!  // whose entry it is: the thread owns it
   public override func wake(_ events: UInt32) -> Bool { thread.with { Scheduler.wake($0) } }
 }
 
@@ -35,16 +35,17 @@ public struct Deadline: Sendable {
 
 /// What may end a wait early.
 public enum WaitMode: Sendable {
-  case interruptible       // any signal: throws .restart
-  case killable            // only death: throws .restart
-  case uninterruptible     // nothing
+  case interruptible  // any signal: throws .restart
+  case killable  // only death: throws .restart
+  case uninterruptible  // nothing
 }
 
 /// Threads that wait for something (Linux's wait_queue_head). The one who changes the condition wakes the queue after the
 /// change; a waiter is on the queue before it looks at the condition, so no wake-up is lost.
 public final class WaitQueue {
-  private let entries = SpinLock(IntrusiveList<WaitEntry>(), rank: .waitQueue)
-  public init() {}
+  private let entries: SpinLock<IntrusiveList<WaitEntry>>
+  /// Only the queue of an epoll has another rank: it is woken under the lock of the queue that the epoll watches.
+  public init(rank: LockRank = .waitQueue) { entries = SpinLock(IntrusiveList<WaitEntry>(), rank: rank) }
 
   /// Sleeps until `condition` is true; it is called without any lock held, and may take locks and throw.
   /// Errors: `.restart` when interrupted (see `WaitMode`), `.timedOut` past the deadline, and what `condition` throws.
@@ -57,13 +58,19 @@ public final class WaitQueue {
       let entry = thread.waitEntry
       entry.isExclusive = exclusive
       add(entry)
+      var isDone = false
       defer {
         thread.stopWaiting()
         remove(entry)
+        // Who gives up may have been chosen meanwhile: then it is the next one's turn.
+        if exclusive && !isDone { wake() }
       }
       while true {
         thread.prepareToSleep(mode)
-        if try condition() { return }
+        if try condition() {
+          isDone = true
+          return
+        }
         if thread.mustStopWaiting(mode) { throw .restart }
         if deadline.hasPassed { throw .timedOut }
         Scheduler.sleep(until: deadline)

@@ -55,8 +55,12 @@ public enum Log {
     unlockLog()
     unsafe line.withUnsafeBytes { b in
       guard let base = b.baseAddress else { return }
-      if unsafe logDescriptor >= 0 { unsafe _ = hostCall(__NR_write, Int(logDescriptor), Int(bitPattern: base), b.count) }
-      if unsafe level.rawValue <= logLevel { unsafe _ = hostCall(__NR_write, 2, Int(bitPattern: base) + 3, b.count - 3) }
+      if unsafe logDescriptor >= 0 {
+        unsafe _ = hostCall(__NR_write, Int(logDescriptor), Int(bitPattern: base), b.count)
+      }
+      if unsafe level.rawValue <= logLevel {
+        unsafe _ = hostCall(__NR_write, 2, Int(bitPattern: base) + 3, b.count - 3)
+      }
     }
   }
 

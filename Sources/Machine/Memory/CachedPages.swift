@@ -9,7 +9,7 @@ import Synchronization
 /// charged when it becomes resident and comes zeroed. The caller's lock guards changes; reading resident pages is safe
 /// beside them as long as nobody discards.
 @safe public final class CachedPages {
-  private var extents: [Extent] = []             // sorted by first page
+  private var extents: [Extent] = []  // sorted by first page
   public private(set) var residentCount = 0
   public init() {}
   deinit {
@@ -18,15 +18,17 @@ import Synchronization
   }
 
   @safe private struct Extent {
-    let first: Int                               // page
+    let first: Int  // page
     let pages: Int
-    let base: UInt                               // address in kernel memory
-    let resident: UnsafeMutablePointer<UInt64>   // a bit for each page
+    let base: UInt  // address in kernel memory
+    let resident: UnsafeMutablePointer<UInt64>  // a bit for each page
     func free() {
       unsafe resident.deallocate()
       CacheExtents.release(base, pages)
     }
-    func isResident(_ page: Int) -> Bool { unsafe resident[(page - first) >> 6] >> UInt64((page - first) & 63) & 1 != 0 }
+    func isResident(_ page: Int) -> Bool {
+      unsafe resident[(page - first) >> 6] >> UInt64((page - first) & 63) & 1 != 0
+    }
     func address(_ page: Int) -> UInt { base + UInt(page - first) << 12 }
   }
 
@@ -44,7 +46,13 @@ import Synchronization
     while low < high {
       let middle = (low + high) / 2
       let extent = extents[middle]
-      if page < extent.first { high = middle } else if page >= extent.first + extent.pages { low = middle + 1 } else { return (middle, true) }
+      if page < extent.first {
+        high = middle
+      } else if page >= extent.first + extent.pages {
+        low = middle + 1
+      } else {
+        return (middle, true)
+      }
     }
     return (low, false)
   }
@@ -53,7 +61,8 @@ import Synchronization
   public func page(_ page: Int) -> KernelBytes? {
     let (at, isThere) = find(page)
     guard isThere, extents[at].isResident(page) else { return nil }
-    return unsafe KernelBytes(UnsafeMutableRawPointer(bitPattern: extents[at].address(page)).unsafelyUnwrapped, count: 4096)
+    return unsafe KernelBytes(
+      UnsafeMutableRawPointer(bitPattern: extents[at].address(page)).unsafelyUnwrapped, count: 4096)
   }
   /// Resident bytes from `offset` on: at most `limit`, cut at the first page that is not resident and at the extent's end.
   /// Nil: the page at `offset` is not resident.
@@ -159,12 +168,13 @@ struct CacheExtentState: ~Copyable {
 final class CacheExtentLock {
   let lock = SpinLock(CacheExtentState(), rank: .leaf)
 }
-nonisolated(unsafe) var cacheState: CacheExtentLock! = nil           // SAFETY: written at boot
+nonisolated(unsafe) var cacheState: CacheExtentLock! = nil  // SAFETY: written at boot
 
 extension KernelMemory {
   /// Frees the host's pages under a range of kernel memory; it reads as zeros from then on.
   static func punch(_ address: UInt, _ count: UInt) {
     unsafe _ = hostCall(
-      __NR_fallocate, Int(machineDescriptor), Int(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE), Int(address - base), Int(count))
+      __NR_fallocate, Int(machineDescriptor), Int(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE), Int(address - base),
+      Int(count))
   }
 }

@@ -13,7 +13,7 @@ enum KernelMemory {
   static var base: UInt { 0x4000_0000_0000 }
   static var chunkShift: UInt { 16 }
   static var chunkSize: UInt { 1 << 16 }
-  nonisolated(unsafe) static var size: UInt = 1 << 44            // SAFETY: written at boot
+  nonisolated(unsafe) static var size: UInt = 1 << 44  // SAFETY: written at boot
   static var chunkMap: UInt { base + 16 << 20 }
   static var slots: UInt { base + 64 << 20 }
   static var slotCount: UInt { 16384 }
@@ -25,7 +25,7 @@ enum KernelMemory {
   // MARK: the bound: `mem=`
 
   /// Bytes that kernel memory and page cache may take together.
-  nonisolated(unsafe) static var limit = 1 << 30                 // SAFETY: written at boot
+  nonisolated(unsafe) static var limit = 1 << 30  // SAFETY: written at boot
 
   /// Charges before allocating. Returns false past the bound.
   static func charge(_ count: Int) -> Bool {
@@ -38,7 +38,7 @@ enum KernelMemory {
 }
 let chargedBytes = Atomic<Int>(0)
 let cacheBytes = Atomic<Int>(0)
-nonisolated(unsafe) var machineDescriptor: Int32 = -1            // SAFETY: the memfd, written at boot
+nonisolated(unsafe) var machineDescriptor: Int32 = -1  // SAFETY: the memfd, written at boot
 
 /// What /proc/meminfo and sysinfo(2) say, in bytes.
 public struct MemoryUsage: Sendable {
@@ -47,6 +47,8 @@ public struct MemoryUsage: Sendable {
   public let charged: Int
   public let cached: Int
   public static var current: MemoryUsage {
-    unsafe MemoryUsage(total: KernelMemory.limit, charged: chargedBytes.load(ordering: .relaxed), cached: cacheBytes.load(ordering: .relaxed))
+    unsafe MemoryUsage(
+      total: KernelMemory.limit, charged: chargedBytes.load(ordering: .relaxed),
+      cached: cacheBytes.load(ordering: .relaxed))
   }
 }

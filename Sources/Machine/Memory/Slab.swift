@@ -20,7 +20,7 @@ private let largeRun: UInt8 = 255
 private struct Depot: ~Copyable {
   /// Chains of one batch each: the first word of the first object leads on within it, the second to the next chain.
   var chains: InlineArray<24, UInt> = InlineArray(repeating: 0)
-  var cursor: InlineArray<24, UInt> = InlineArray(repeating: 0)   // within the chunk being cut
+  var cursor: InlineArray<24, UInt> = InlineArray(repeating: 0)  // within the chunk being cut
   var heapEnd: UInt = KernelMemory.heap
   /// Free runs by length in chunks, for lengths below 64; longer ones under 0.
   var runs: InlineArray<64, UInt> = InlineArray(repeating: 0)
@@ -32,12 +32,16 @@ nonisolated(unsafe) private var depot = Depot()
   unsafe UnsafeMutablePointer(bitPattern: address).unsafelyUnwrapped
 }
 @inline(__always) private func chunkClass(_ address: UInt) -> UnsafeMutablePointer<UInt8> {
-  unsafe UnsafeMutablePointer(bitPattern: KernelMemory.chunkMap &+ (address &- KernelMemory.heap) &>> KernelMemory.chunkShift)
-    .unsafelyUnwrapped
+  unsafe UnsafeMutablePointer(
+    bitPattern: KernelMemory.chunkMap &+ (address &- KernelMemory.heap) &>> KernelMemory.chunkShift
+  )
+  .unsafelyUnwrapped
 }
 @inline(__always) private func runLength(_ address: UInt) -> UnsafeMutablePointer<UInt32> {
-  unsafe UnsafeMutablePointer(bitPattern: KernelMemory.base &+ 32 << 20 &+ ((address &- KernelMemory.heap) &>> KernelMemory.chunkShift) &* 4)
-    .unsafelyUnwrapped
+  unsafe UnsafeMutablePointer(
+    bitPattern: KernelMemory.base &+ 32 << 20 &+ ((address &- KernelMemory.heap) &>> KernelMemory.chunkShift) &* 4
+  )
+  .unsafelyUnwrapped
 }
 
 private func lockDepot() {
@@ -62,7 +66,11 @@ private func takeRun(_ count: UInt) -> UInt? {
   var at = unsafe depot.runs[bucket]
   while at != 0 {
     if unsafe bucket != 0 || runLength(at).pointee == UInt32(count) {
-      if let link = unsafe link { unsafe link.pointee = word(at).pointee } else { unsafe depot.runs[bucket] = word(at).pointee }
+      if let link = unsafe link {
+        unsafe link.pointee = word(at).pointee
+      } else {
+        unsafe depot.runs[bucket] = word(at).pointee
+      }
       unsafe runLength(at).pointee = UInt32(count)
       return at
     }
@@ -134,13 +142,18 @@ public func liveObjects() -> Int {
 }
 
 // SAFETY of the three: arrays in the vCPU's block, with an index below the class count.
-@inline(__always) private func freeSlot(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) -> UnsafeMutablePointer<UInt> {
+@inline(__always) private func freeSlot(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) -> UnsafeMutablePointer<UInt>
+{
   unsafe machine_slab_free(v).advanced(by: c)
 }
-@inline(__always) private func countSlot(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) -> UnsafeMutablePointer<UInt32> {
+@inline(__always) private func countSlot(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) -> UnsafeMutablePointer<
+  UInt32
+> {
   unsafe machine_slab_count(v).advanced(by: c)
 }
-@inline(__always) private func liveSlot(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) -> UnsafeMutablePointer<Int64> {
+@inline(__always) private func liveSlot(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) -> UnsafeMutablePointer<
+  Int64
+> {
   unsafe machine_slab_live(v).advanced(by: c)
 }
 
@@ -214,12 +227,15 @@ public func liveObjects() -> Int {
 #if hasFeature(Embedded)
 // What Swift's runtime calls, by way of memory.c.
 @c(kernel_memalign)
-public func kernelMemalign(_ out: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ align: UInt, _ size: UInt) -> Int32 {
+public func kernelMemalign(_ out: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ align: UInt, _ size: UInt) -> Int32
+{
   unsafe out.pointee = slabAllocate(size, align)
   return unsafe out.pointee == nil ? ENOMEM : 0
 }
 @c(kernel_free) public func kernelFree(_ pointer: UnsafeMutableRawPointer?) {
   if let pointer = unsafe pointer { unsafe slabFree(pointer) }
 }
-@c(kernel_usable_size) public func kernelUsableSize(_ pointer: UnsafeMutableRawPointer) -> UInt { unsafe slabUsableSize(pointer) }
+@c(kernel_usable_size) public func kernelUsableSize(_ pointer: UnsafeMutableRawPointer) -> UInt {
+  unsafe slabUsableSize(pointer)
+}
 #endif

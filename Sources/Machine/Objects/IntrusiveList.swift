@@ -7,7 +7,7 @@ public protocol Listed: AnyObject {
 
 /// The neighbours of a list's element, kept in the element.
 public struct Link<Element: AnyObject> {
-  var next: Borrowed<Element>?       // on the same list, which its lock keeps whole
+  var next: Borrowed<Element>?  // on the same list, which its lock keeps whole
   var previous: Borrowed<Element>?
   public init() {
     next = nil

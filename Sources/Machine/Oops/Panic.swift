@@ -9,8 +9,9 @@ func panic(_ what: StaticString) -> Never {
   unsafe Report.write("\n")
   Report.backtrace(from: UInt(arch_frame_address()))
   Log.writeTail()
+  unsafe arch_store32(machine_power_off(), 1 + 125)  // whatever status it had
   powerOff(125)
-  while true { unsafe hostFutexWait(machine_scheduler_lock(), 2) ; hostYield() }
+  while true { unsafe hostFutexWait(machine_power_off(), 1 + 125) }
 }
 
 /// Ends the machine with `status`: the first one wins. Returns; root's main thread does it.
@@ -75,7 +76,9 @@ enum Report {
   static func backtrace(from framePointer: UInt) {
     var frame = framePointer
     for _ in 0..<24 {
-      guard frame & 7 == 0, frame >= KernelMemory.base, frame < KernelMemory.base &+ (unsafe KernelMemory.size) else { return }
+      guard frame & 7 == 0, frame >= KernelMemory.base, frame < KernelMemory.base &+ (unsafe KernelMemory.size) else {
+        return
+      }
       let words = unsafe UnsafePointer<UInt>(bitPattern: frame).unsafelyUnwrapped
       let back = unsafe words[1]
       guard back &- 0x6800_0000_0000 < 1 << 30 else { return }

@@ -14,7 +14,11 @@ enum Symbols {
     var low = 0, high = count
     while low < high {
       let middle = (low + high) / 2
-      if unsafe base.load(fromByteOffset: 16 + middle * 16, as: UInt32.self) <= wanted { low = middle + 1 } else { high = middle }
+      if unsafe base.load(fromByteOffset: 16 + middle * 16, as: UInt32.self) <= wanted {
+        low = middle + 1
+      } else {
+        high = middle
+      }
     }
     guard low > 0 else { return }
     let row = 16 + (low - 1) * 16

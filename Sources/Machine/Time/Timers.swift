@@ -29,7 +29,9 @@ struct TimerHeap: ~Copyable {
     var i = from
     while true {
       var least = i
-      for child in 2 * i + 1...2 * i + 2 where child < entries.count && deadline(child) < deadline(least) { least = child }
+      for child in 2 * i + 1...2 * i + 2 where child < entries.count && deadline(child) < deadline(least) {
+        least = child
+      }
       if least == i { return }
       let a = entries[i], b = entries[least]
       place(b, i)
@@ -155,6 +157,6 @@ public enum Timers {
   }
 }
 let armedDeadline = Atomic<UInt64>(.max)
-nonisolated(unsafe) var hostTimerDescriptor: Int32 = -1     // SAFETY: written at boot
+nonisolated(unsafe) var hostTimerDescriptor: Int32 = -1  // SAFETY: written at boot
 nonisolated(unsafe) var tickNanoseconds: UInt64 = 1_000_000
 nonisolated(unsafe) var sliceNanoseconds: UInt64 = 4_000_000

@@ -6,11 +6,11 @@ import CMachine
 @safe public struct IOBuffers: ~Copyable {
   /// Bytes still to go.
   public internal(set) var count: Int
-  var address: UInt                    // of the current segment's rest
+  var address: UInt  // of the current segment's rest
   var rest: Int
-  var vector: [linux_iovec]            // empty for a single segment
+  var vector: [linux_iovec]  // empty for a single segment
   var index = 0
-  let isKernel: Bool                   // the one segment lies in kernel memory, which the caller keeps
+  let isKernel: Bool  // the one segment lies in kernel memory, which the caller keeps
 
   /// One guest buffer. Like read(2), no more than 0x7fff_f000 bytes are moved at once.
   @inline(__always) public init(_ pointer: UserPointer<UInt8>, count: Int) {

@@ -43,7 +43,9 @@ import CMachine
   public func copy(_ bytes: RawSpan, at offset: Int = 0) {
     precondition(offset >= 0 && offset <= count && bytes.byteCount <= count &- offset)
     let to = unsafe base + offset
-    unsafe bytes.withUnsafeBytes { b in if let from = b.baseAddress { unsafe to.copyMemory(from: from, byteCount: b.count) } }
+    unsafe bytes.withUnsafeBytes { b in
+      if let from = b.baseAddress { unsafe to.copyMemory(from: from, byteCount: b.count) }
+    }
   }
   public func clear() { unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: count) }
 

@@ -63,14 +63,18 @@ func userCopy(to: UnsafeMutableRawPointer?, from: UnsafeRawPointer?, _ count: In
     let a = address
     try unsafe elements.withUnsafeBufferPointer { (b) throws(Errno) in
       let size = b.count &* MemoryLayout<T>.stride
-      if size > 0 { unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: a), from: b.baseAddress, size, user: a) }
+      if size > 0 {
+        unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: a), from: b.baseAddress, size, user: a)
+      }
     }
   }
   @inline(__always) public func copyOut(_ elements: Span<T>) throws(Errno) {
     let a = address
     try unsafe elements.withUnsafeBufferPointer { (b) throws(Errno) in
       let size = b.count &* MemoryLayout<T>.stride
-      if size > 0 { unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: a), from: b.baseAddress, size, user: a) }
+      if size > 0 {
+        unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: a), from: b.baseAddress, size, user: a)
+      }
     }
   }
 }
@@ -84,7 +88,8 @@ extension UserPointer where T == UInt8 {
   }
   /// The bytes of `text` and a NUL.
   public func copyOut(terminated text: StaticString) throws(Errno) {
-    unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: address), from: text.utf8Start,
+    unsafe try userCopy(
+      to: UnsafeMutableRawPointer(bitPattern: address), from: text.utf8Start,
       text.utf8CodeUnitCount + 1, user: address)
   }
   /// A NUL-terminated string without its NUL. Errors: EFAULT; `tooLong` where no NUL is among the first `limit` bytes.
@@ -97,7 +102,8 @@ extension UserPointer where T == UInt8 {
       var found = -1
       var failed = false
       let part = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { b, filled in
-        guard isGuestRange(at, UInt(chunk)), unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: at), chunk) == 0
+        guard isGuestRange(at, UInt(chunk)),
+          unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: at), chunk) == 0
         else {
           failed = true
           return

@@ -13,8 +13,10 @@ func installHostSignals() {
     // SA_NODEFER and an empty mask: the handler may be left for good without a sigreturn.
     setHostAction(signal, handler: address_of_arch_signal_entry(), flags: UInt64(SA_SIGINFO | SA_ONSTACK) | 0x4000_0000)
   }
-  for signal in [SIGPIPE, SIGXFSZ, SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM] as [Int32] {
-    setHostAction(signal, handler: 1, flags: 0)      // SIG_IGN
+  for signal in [
+    SIGPIPE, SIGXFSZ, SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM,
+  ] as [Int32] {
+    setHostAction(signal, handler: 1, flags: 0)  // SIG_IGN
   }
 }
 
@@ -51,15 +53,16 @@ func machineSignal(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ context: 
     return
   }
   if at >= address_of_arch_window_start() && at < address_of_arch_window_end() {
-    unsafe inKernel(signal, info, context)       // iretq refused the guest's frame
+    unsafe inKernel(signal, info, context)  // iretq refused the guest's frame
     return
   }
   // From guest code.
   let code = unsafe info.load(fromByteOffset: 8, as: Int32.self)
-  if signal != SIGSYS && signal != SIGURG && code <= 0 { return }      // another process's kill(2) is no fault
+  if signal != SIGSYS && signal != SIGURG && code <= 0 { return }  // another process's kill(2) is no fault
   guard let current = unsafe carrier.pointee.current else { unsafe panic("a signal from guest code without a task") }
   let frame = unsafe UnsafeMutablePointer<machine_frame>(
-    bitPattern: UInt(carrier.pointee.stack_top) - UInt(MACHINE_FRAME_SIZE)).unsafelyUnwrapped
+    bitPattern: UInt(carrier.pointee.stack_top) - UInt(MACHINE_FRAME_SIZE)
+  ).unsafelyUnwrapped
   unsafe store(context, to: frame)
   unsafe carrier.pointee.state = UInt32(MACHINE_KERNEL)
   let vectors = unsafe UnsafeRawPointer(context.pointee.uc_mcontext.fpstate)
@@ -100,7 +103,8 @@ private func store(_ context: UnsafeMutablePointer<linux_ucontext>, to frame: Un
 }
 
 /// A signal that interrupted the kernel.
-private func inKernel(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ context: UnsafeMutablePointer<linux_ucontext>) {
+private func inKernel(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ context: UnsafeMutablePointer<linux_ucontext>)
+{
   let carrier = unsafe arch_carrier()
   let at = unsafe context.pointee.uc_mcontext.rip
   if signal == SIGURG {
@@ -112,13 +116,13 @@ private func inKernel(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ contex
   }
   if unsafe info.load(fromByteOffset: 8, as: Int32.self) <= 0 && signal != SIGSYS { return }
   if signal == SIGSEGV || signal == SIGBUS {
-    let fixups = unsafe UnsafeBufferPointer(start: arch_fixups(), count: arch_fixup_count())
-    for unsafe fixup in unsafe fixups where unsafe fixup.fault == at {
-      unsafe offer(context, fixup.resume)
+    let fixups = unsafe arch_fixups().unsafelyUnwrapped
+    for i in 0..<arch_fixup_count() where unsafe fixups[i].fault == at {
+      unsafe offer(context, fixups[i].resume)
       return
     }
   }
-  if signal == SIGTRAP {               // single-stepped into the door by a guest's TF
+  if signal == SIGTRAP {  // single-stepped into the door by a guest's TF
     unsafe context.pointee.uc_mcontext.eflags &= ~0x100
     return
   }
@@ -130,7 +134,8 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
   let carrier = unsafe arch_carrier()
   let isPageFault = unsafe context.pointee.uc_mcontext.trapno == 14
   let address = unsafe UInt(context.pointee.uc_mcontext.cr2)
-  guard unsafe isPageFault && carrier.pointee.locks == 0 && carrier.pointee.current != nil && isGuestRange(address, 1) else {
+  guard unsafe isPageFault && carrier.pointee.locks == 0 && carrier.pointee.current != nil && isGuestRange(address, 1)
+  else {
     unsafe context.pointee.uc_mcontext.rip = resume
     return
   }

@@ -11,7 +11,9 @@ extension Thread {
     @inline(__always) set { unsafe stack.frame.pointee = newValue }
   }
   /// What the call returns.
-  @inline(__always) public final func setResult(_ value: Int) { unsafe stack.frame.pointee.rax = UInt64(bitPattern: Int64(value)) }
+  @inline(__always) public final func setResult(_ value: Int) {
+    unsafe stack.frame.pointee.rax = UInt64(bitPattern: Int64(value))
+  }
 
   /// Registers of a fresh program. The flags are those that execve(2) leaves.
   public final func enterProgram(at entry: UInt, stack top: UInt) {

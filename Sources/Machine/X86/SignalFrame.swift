@@ -67,7 +67,9 @@ extension Thread {
   }
   public static func signalFrameAddress(below top: UInt) -> UInt { place(below: top).frame }
   /// The least that a frame takes: AT_MINSIGSTKSZ.
-  public static var minimumSignalStack: UInt { UInt(vectorFrameSize + 64 + MemoryLayout<MachineSignalFrame>.size + 24) + 128 }
+  public static var minimumSignalStack: UInt {
+    UInt(vectorFrameSize + 64 + MemoryLayout<MachineSignalFrame>.size + 24) + 128
+  }
 
   /// Builds `frame` below `top` on the guest's stack and makes the current thread enter the handler. Errors: EFAULT, and
   /// nothing has changed but the stack's memory.
@@ -94,7 +96,7 @@ extension Thread {
     new.rsi = UInt64(at) &+ 312
     new.rdx = UInt64(at) &+ 8
     new.rax = 0
-    new.rflags &= ~0x1_0500                    // DF, RF, TF
+    new.rflags &= ~0x1_0500  // DF, RF, TF
     new.how = UInt64(MACHINE_FRAME_FULL)
     registers = new
   }

@@ -2,7 +2,7 @@ import CMachine
 
 /// The number and the arguments of a system call, as the guest's registers have them.
 @safe public struct SyscallArguments {
-  private let frame: UnsafeMutablePointer<machine_frame>   // at the top of the caller's own kernel stack
+  private let frame: UnsafeMutablePointer<machine_frame>  // at the top of the caller's own kernel stack
 
   @inline(__always) init(_ frame: UnsafeMutablePointer<machine_frame>) { unsafe self.frame = frame }
 

@@ -34,8 +34,8 @@ func prepareVectorState() {
   unsafe vectorAreaSize = size
   let area = unsafe slabAllocate(UInt(size), 64).unsafelyUnwrapped
   unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: size)
-  unsafe area.storeBytes(of: 0x37f, as: UInt16.self)                       // x87 control word
-  unsafe area.storeBytes(of: 0x1f80, toByteOffset: 24, as: UInt32.self)    // MXCSR
+  unsafe area.storeBytes(of: 0x37f, as: UInt16.self)  // x87 control word
+  unsafe area.storeBytes(of: 0x1f80, toByteOffset: 24, as: UInt32.self)  // MXCSR
   // Header: XSTATE_BV 3 takes x87 and SSE from here, everything else in its initial state.
   unsafe area.storeBytes(of: 3, toByteOffset: 512, as: UInt64.self)
   unsafe vectorInitialArea = area
@@ -81,7 +81,8 @@ extension Thread {
       let closing = try UserPointer<UInt32>(address + UInt(stated)).copyIn()
       isExtended = closing == UInt32(FP_XSTATE_MAGIC2)
       if isExtended {
-        unsafe try userCopy(to: area + 512, from: UnsafeRawPointer(bitPattern: address + 512), stated - 512, user: address + 512)
+        unsafe try userCopy(
+          to: area + 512, from: UnsafeRawPointer(bitPattern: address + 512), stated - 512, user: address + 512)
       }
     }
     let components = isExtended ? unsafe area.load(fromByteOffset: 512, as: UInt64.self) : 3
@@ -99,7 +100,7 @@ extension Thread {
   /// A new child's vector state and thread pointer are the current thread's.
   public final func inheritContext(from parent: Thread) {
     guard let mine = vectors, parent.vectors != nil else { return }
-    mine.save()                        // the parent's is live
+    mine.save()  // the parent's is live
     threadPointer = arch_get_fs()
   }
   /// For exec: the initial state, live at once.

@@ -1,0 +1,220 @@
+import CLinux
+import Machine
+
+/// What mmap(2) was asked for.
+public struct MapRequest {
+  public var address: UInt = 0
+  public var count: UInt
+  /// PROT_*.
+  public var protection: Int32
+  /// MAP_*.
+  public var flags: Int32
+  public var file: File?
+  /// Where in the file, in bytes: a multiple of the page size.
+  public var offset: UInt = 0
+
+  public init(address: UInt = 0, count: UInt, protection: Int32, flags: Int32, file: File? = nil, offset: UInt = 0) {
+    self.address = address
+    self.count = count
+    self.protection = protection
+    self.flags = flags
+    self.file = file
+    self.offset = offset
+  }
+  func has(_ flag: Int32) -> Bool { flags & flag != 0 }
+}
+
+extension AddressSpace {
+  /// Implements mmap(2): returns the address. A change reserves what it needs, then calls the host, then commits.
+  public func map(_ request: MapRequest, limits: MemoryLimits) throws(Errno) -> UInt {
+    var request = request
+    guard request.count > 0 else { throw .invalid }
+    let count = AddressLayout.roundedUp(request.count)
+    guard count >= request.count, count > 0, count <= AddressLayout.end else { throw .noMemory }
+    guard request.offset &+ count >= request.offset else { throw .overflow }
+    request.count = count
+    if request.has(MAP_FIXED_NOREPLACE) { request.flags |= MAP_FIXED }
+    if !request.has(MAP_FIXED) {
+      request.address &= ~4095
+      if request.address > 0 && request.address < AddressLayout.start { request.address = AddressLayout.start }
+    }
+    let object = try objectToMap(request)
+    var flags = try areaFlags(request)
+    var mapping: FileMapping?
+    if let object { mapping = FileMapping(space: self, file: request.file, object: object) }
+    var populates = request.has(MAP_POPULATE) && !request.has(MAP_NONBLOCK)
+    let address = try withState { (state) throws(Errno) -> UInt in
+      flags.formUnion(state.futureFlags)
+      if flags.contains(.locked) { populates = populates || !flags.contains(.lockedOnFault) }
+      let address = try place(&state, request)
+      var area = Area(start: address, end: address + count, flags: flags, offset: request.offset, mapping: mapping)
+      if mapping == nil { area.offset = address }
+      if request.file == nil && mapping != nil { area.offset = 0 }
+      try put(&state, &area, limits: limits, noReserve: request.has(MAP_NORESERVE))
+      return address
+    }
+    if populates { populate(address, count) }
+    return address
+  }
+
+  /// What is behind it; nil: private anonymous memory.
+  private func objectToMap(_ request: MapRequest) throws(Errno) -> MappedObject? {
+    let isShared = request.flags & MAP_TYPE != MAP_PRIVATE
+    guard let file = request.file else {
+      return isShared ? .cached(try CachedFile.shared(count: Int(request.count))) : nil
+    }
+    let object = try file.mappedObject()
+    if case .zero = object, isShared { return .cached(try CachedFile.shared(count: Int(request.count))) }
+    return object
+  }
+
+  private func areaFlags(_ request: MapRequest) throws(Errno) -> AreaFlags {
+    var flags = AreaFlags(protection: request.protection)
+    flags.formUnion([.mayRead, .mayWrite, .mayExecute])
+    if request.has(MAP_GROWSDOWN) { flags.insert(.growsDown) }
+    if request.has(MAP_NORESERVE) { flags.insert(.noReserve) }
+    if request.has(MAP_LOCKED) { flags.insert(.locked) }
+    let type = request.flags & MAP_TYPE
+    guard type == MAP_SHARED || type == MAP_PRIVATE || (type == MAP_SHARED_VALIDATE && request.file != nil) else {
+      throw .invalid
+    }
+    if type != MAP_PRIVATE { flags.insert(.shared) }
+    if request.has(MAP_GROWSDOWN) && (type != MAP_PRIVATE || request.file != nil) { throw .invalid }
+    if let file = request.file {
+      if type == MAP_SHARED_VALIDATE {
+        let known =
+          MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_GROWSDOWN | MAP_LOCKED
+          | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE
+        if request.flags & ~known != 0 { throw .notSupported }
+      }
+      if type != MAP_PRIVATE {
+        if !file.isWritable {
+          if request.protection & PROT_WRITE != 0 { throw .access }
+          flags.remove(.mayWrite)
+        }
+      }
+      if !file.isReadable { throw .access }
+    }
+    return flags
+  }
+
+  /// Where it goes: the address of MAP_FIXED, the hint if it is free, else the highest room. The lock is held.
+  private func place(_ state: inout AddressSpaceState, _ request: MapRequest) throws(Errno) -> UInt {
+    let address = request.address, count = request.count
+    if request.has(MAP_FIXED) {
+      guard AddressLayout.isAligned(address) else { throw .invalid }
+      guard address <= AddressLayout.end - count else { throw .noMemory }
+      guard address >= AddressLayout.start else { throw .notPermitted }
+      if request.has(MAP_FIXED_NOREPLACE), !state.areas.tree.isFree(address, address + count) { throw .exists }
+      if !AddressLayout.isUsable(address, count) {
+        // Over the kernel's own ranges only what nobody can touch.
+        guard request.protection & (PROT_READ | PROT_WRITE | PROT_EXEC) == 0, request.file == nil,
+          request.flags & MAP_TYPE == MAP_PRIVATE
+        else { throw .noMemory }
+      }
+      return address
+    }
+    if address != 0, address <= AddressLayout.end - count, AddressLayout.isUsable(address, count),
+      isFree(&state, address, address + count)
+    {
+      return address
+    }
+    guard let found = room(&state, count, low32: request.has(MAP_32BIT)) else {
+      // Larger than any of the guest's ranges: a reservation that nobody can touch may span the kernel's.
+      guard request.protection & (PROT_READ | PROT_WRITE | PROT_EXEC) == 0, request.file == nil,
+        request.flags & MAP_TYPE == MAP_PRIVATE,
+        let found = state.areas.tree.highestRoom(count, AddressLayout.start, state.mapTop)
+      else { throw .noMemory }
+      return found
+    }
+    return found
+  }
+
+  /// Room for `count` bytes, from the mapping area's top down. The lock is held.
+  func room(_ state: inout AddressSpaceState, _ count: UInt, low32: Bool = false) -> UInt? {
+    if low32 { return state.areas.tree.lowestRoom(count, 0x4000_0000, 0x8000_0000) }
+    let windows = AddressLayout.windows
+    for i in windows.indices {
+      let high = min(windows[i].high, state.mapTop)
+      if let found = state.areas.tree.highestRoom(count, windows[i].low, high) { return found }
+    }
+    // Above the mapping area, beside the stack, as Linux's last resort.
+    for i in windows.indices {
+      if let found = state.areas.tree.lowestRoom(count, max(windows[i].low, state.mapTop), windows[i].high) { return found }
+    }
+    return nil
+  }
+
+  func isFree(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt) -> Bool {
+    guard let next = state.areas.tree.find(start) else { return true }
+    return next.guardedStart >= end
+  }
+
+  /// Makes `area` what its range maps, in the host and in the tree. The lock is held.
+  func put(_ state: inout AddressSpaceState, _ area: inout Area, limits: MemoryLimits, noReserve: Bool) throws(Errno) {
+    try checkLimits(&state, area, limits)
+    if state.areas.count >= maximumAreas { throw .noMemory }
+    try state.areas.reserve()
+    // On the file's list before the file's size is looked at; the tree's own count takes over.
+    area.mapping?.attach()
+    defer { area.mapping?.detach() }
+    try mapInHost(&area, noReserve: noReserve)
+    try state.areas.clear(area.start, area.end)
+    try state.areas.add(area)
+    state.peak = max(state.peak, state.areas.totals.total)
+  }
+
+  /// The one place where the host maps what an area is. Executable file text will get its exec image here.
+  func mapInHost(_ area: inout Area, noReserve: Bool) throws(Errno) {
+    let (start, count, protection) = (area.start, area.count, area.flags.protection)
+    switch area.mapping?.object {
+    case nil, .zero:
+      try AddressLayout.forUsableParts(start, start + count) { (part, size) throws(Errno) in
+        try HostMemory.mapAnonymous(part, size, protection: protection, noReserve: noReserve)
+      }
+    case .cached(let file): try mapCached(&area, file)
+    case .host(let file):
+      try HostMemory.mapHostFile(
+        start, count, protection: protection, descriptor: file.descriptor, offset: area.offset,
+        isShared: area.flags.contains(.shared))
+    }
+  }
+
+  /// RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK for what is to be mapped. Errors: ENOMEM, EAGAIN.
+  func checkLimits(_ state: inout AddressSpaceState, _ area: Area, _ limits: MemoryLimits) throws(Errno) {
+    let totals = state.areas.totals
+    var replaced = 0
+    state.areas.tree.forEach(from: area.start, to: area.end) { old in
+      replaced += Int((min(old.end, area.end) - max(old.start, area.start)) >> 12)
+    }
+    var new = AreaTotals()
+    new.count(area, 1)
+    if UInt(totals.total - replaced + new.total) > limits.addressSpace >> 12 { throw .noMemory }
+    if new.data > 0, UInt(totals.data + new.data) > limits.data >> 12 { throw .noMemory }
+    if new.locked > 0, UInt(totals.locked + new.locked) > limits.locked >> 12 { throw .wouldBlock }
+  }
+
+  /// vm.max_map_count.
+  var maximumAreas: Int { 65530 }
+
+  /// Fills what is mapped, as far as that goes: MAP_POPULATE, mlock(2).
+  func populate(_ start: UInt, _ count: UInt) {
+    _ = try? withState { (state) throws(Errno) in
+      var at = start
+      while let area = state.areas.tree.find(at), area.start < start &+ count {
+        let low = max(area.start, start), high = min(area.end, start &+ count)
+        at = area.end
+        guard area.flags.protection != 0 else { continue }
+        if let file = area.mapping?.cached {
+          let first = Int(area.fileOffset(low) >> 12)
+          let end = min(first + Int((high - low) >> 12), file.pageCount)
+          var changed = area
+          if first < end { _ = try? fill(&changed, file, first, end) }
+          state.areas.change(area.start) { $0.filled = changed.filled }
+        }
+        let advice = area.flags.contains(.write) && !area.flags.contains(.shared) ? MADV_POPULATE_WRITE : MADV_POPULATE_READ
+        _ = try? HostMemory.advise(low, high - low, advice)
+      }
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import CLinux
+import Machine
+import Synchronization
+
+/// What guards an address space's mappings.
+struct AddressSpaceState: ~Copyable {
+  var areas = AreaMap()
+  /// The heap of brk(2): where it begins and ends.
+  var breakStart: UInt = 0, breakEnd: UInt = 0
+  /// Below it, downwards, go the mappings that say no address.
+  var mapTop: UInt = 0x7fff_0000_0000
+  /// mlockall(MCL_FUTURE) and MCL_ONFAULT: flags of mappings to come.
+  var futureFlags: AreaFlags = []
+  /// Linux's total_vm at its highest, in pages.
+  var peak = 0
+  /// It was left by its last task: what others still refer to is an empty shell, whose host space may serve another.
+  var isGone = false
+}
+
+/// A guest address space (Linux's mm_struct): the areas and the host process whose memory they are. Tasks share it by
+/// CLONE_VM; every exec makes a new one, whose host process may be the old one's.
+///
+/// Its lock is a sleeping one, held over host calls and over the host's fork. It is not held over user copies, since a
+/// fault takes it.
+public final class AddressSpace {
+  /// The host process. In `mmu=none` all address spaces have the same.
+  public let host: HostSpace
+  let state = Mutex(AddressSpaceState(), rank: .addressSpace)
+  /// Tasks in it. At zero it is torn down.
+  private let users = Atomic<Int>(1)
+
+  // Set by exec before the program runs; the ranges are what prctl(PR_SET_MM) could change.
+  /// Code, data and the initial stack pointer: /proc/PID/stat.
+  public final var codeRange: Range<UInt> = 0..<0
+  public final var dataRange: Range<UInt> = 0..<0
+  public final var stackStart: UInt = 0
+  /// Where the strings of the command line and of the environment lie: /proc/PID/cmdline, environ.
+  public final var commandLine: Range<UInt> = 0..<0
+  public final var environment: Range<UInt> = 0..<0
+  /// The program's file: /proc/PID/exe.
+  public final var executable = OwnedOptional<File>()
+  /// /proc/PID/auxv: pairs of words, AT_NULL included.
+  public final var auxiliary: [UInt] = []
+  /// Whether others may trace it and read its /proc files: PR_SET_DUMPABLE.
+  public final var isDumpable = true
+  /// membarrier(2)'s registrations.
+  public let barriers = Atomic<UInt32>(0)
+
+  public init(host: HostSpace) { self.host = host }
+
+  public var space: HostSpace { host }
+
+  // MARK: users
+
+  /// Whether the calling task has it to itself.
+  public var isPrivate: Bool { users.load(ordering: .acquiring) == 1 }
+  public var userCount: Int { users.load(ordering: .relaxed) }
+
+  /// One more task uses it (CLONE_VM).
+  public func join() { users.add(1, ordering: .relaxed) }
+
+  /// A task leaves it: exit(2), or exec with others in it. The last one tears it down: its files close, its mappings leave
+  /// their lists. The task, which runs in it, keeps a reference until it has moved on.
+  public func leave() {
+    guard users.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+    tearDown(unmap: !hasAddressSpaces)
+  }
+
+  /// Empties it. `unmap`: the host space goes on serving others, so what was mapped must leave it.
+  func tearDown(unmap: Bool) {
+    var dropped: [FileMapping] = []
+    state.withLock { state in
+      if unmap && !host.wasKilled {
+        state.areas.tree.forEach { area in
+          try? AddressLayout.forUsableParts(area.start, area.end) { (a, n) throws(Errno) in try HostMemory.unmap(a, n) }
+        }
+      }
+      state.areas.clear()
+      state.isGone = true
+      dropped = state.areas.takeDropped()
+    }
+    executable.replace(nil)
+    _ = consume dropped
+  }
+
+  // MARK: the lock
+
+  /// Runs `body` with the lock held; files that lost their last area close after it is released.
+  func withState<R>(_ body: (inout AddressSpaceState) throws(Errno) -> R) throws(Errno) -> R {
+    var dropped: [FileMapping] = []
+    defer { _ = consume dropped }
+    return try state.withLock { (state) throws(Errno) -> R in
+      defer { dropped = state.areas.takeDropped() }
+      return try body(&state)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import Machine
+
+/// One mmap(2) of a file in one address space: what its areas share. A cached file knows those of it by its `MappingList`.
+public final class FileMapping: Listed {
+  public var link = Link<FileMapping>()          // under the MappingList's lock
+  /// The address space, which lives at least as long as an area of it has this mapping.
+  let space: Borrowed<AddressSpace>
+  /// What was mapped, for its name and its inode; nil for shared anonymous memory.
+  public let file: File?
+  public let object: MappedObject
+  /// Areas that have it: under the address space's lock. At zero it leaves the list.
+  private(set) var areas = 0
+
+  init(space: AddressSpace, file: File?, object: MappedObject) {
+    self.space = Borrowed(space)
+    self.file = file
+    self.object = object
+  }
+
+  /// The pages of the page cache behind it.
+  @inline(__always) var cached: CachedFile? {
+    if case .cached(let file) = object { return file }
+    return nil
+  }
+
+  func isSame(as other: FileMapping) -> Bool {
+    if self === other { return true }
+    guard let file, let theirs = other.file else { return false }
+    return file === theirs
+  }
+
+  // The address space's lock is held.
+  func attach() {
+    areas += 1
+    if areas == 1, let cached { cached.mappings.add(self) }
+  }
+  func detach() {
+    areas -= 1
+    if areas == 0, let cached { cached.mappings.remove(self) }
+  }
+}
+
+/// The mappings of one cached file, in all address spaces (Linux's i_mmap).
+public final class MappingList {
+  private let list = SpinLock(MappingListState(), rank: .mappings)
+  public init() {}
+
+  func add(_ mapping: FileMapping) {
+    list.withLock { state in
+      state.mappings.append(mapping)
+      state.additions &+= 1
+    }
+  }
+  func remove(_ mapping: FileMapping) { list.withLock { $0.mappings.remove(mapping) } }
+
+  public var isEmpty: Bool { list.withLock { $0.mappings.isEmpty } }
+
+  /// Takes the file's `pages` out of every address space, private copies too: before they
+  /// are discarded. What is touched there afterwards faults and looks at the file's size anew, so a truncation sets the
+  /// size before it calls this. The caller holds no lock of an address space, and none that `CachedFile`'s fault path takes.
+  public func unmap(pages: Range<Int>) {
+    var seen: UInt64 = 0
+    while true {
+      var spaces: [AddressSpace] = []
+      let additions = list.withLock { state -> UInt64 in
+        if state.additions == seen && seen != 0 { return seen }
+        state.mappings.forEach { mapping in
+          if spaces.last.map({ mapping.space == $0 }) != true { spaces.append(mapping.space.object) }
+        }
+        return state.additions
+      }
+      // A fork that copied pages after its parent was looked at has added its mappings: look again.
+      if spaces.isEmpty || additions == seen { return }
+      seen = additions
+      for space in spaces { space.unmapPages(of: self, pages.lowerBound, pages.upperBound) }
+    }
+  }
+}
+
+private struct MappingListState: ~Copyable {
+  var mappings = IntrusiveList<FileMapping>()
+  var additions: UInt64 = 0
+}
