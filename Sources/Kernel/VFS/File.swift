@@ -32,6 +32,9 @@ open class File {
 
   /// Whether it has a position: read(2) and write(2) then use and move it, pread(2) and pwrite(2) work.
   open var isSeekable: Bool { false }
+  /// Whether pread(2) and pwrite(2) work. A host stream has offsets but its position is the host's own: it is not
+  /// seekable here, and `position` stays -1, which as an offset means where the host's stands.
+  open var hasOffsets: Bool { isSeekable }
 
   /// Implements read(2), pread(2), readv(2): at `offset`, which streams ignore. Returns the bytes moved; 0 is the end.
   open func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int { throw .invalid }
