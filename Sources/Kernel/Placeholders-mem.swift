@@ -7,9 +7,6 @@ public final class HostFileReference {
   public init(_ descriptor: consuming HostDescriptor) { self.descriptor = descriptor }
 }
 
-extension Process {
-  func killOtherThreads(_ task: Task) throws(Errno) {}
-}
 extension Task {
   /// The file at `path`, open for execution. Errors: ENOENT, EACCES, ETXTBSY…
   func openExecutable(_ path: [UInt8]) throws(Errno) -> File { throw .noEntry }

@@ -10,5 +10,5 @@ public func prepareIPC() {
 /// SIGPIPE to a task that writes where nobody reads: as if it had sent it to itself.
 func sendBrokenPipe(_ task: Task) {
   let uid = task.credentials.borrowed.with { $0.uid }
-  _ = try? send(.user(SIGPIPE, pid: task.process.id, uid: uid), to: task)
+  _ = try? sendSignal(.user(SIGPIPE, pid: task.process.id, uid: uid), to: task)
 }
