@@ -105,31 +105,31 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("sysinfo"),  // 99
   SyscallEntry("times"),  // 100
   SyscallEntry("ptrace"),  // 101
-  SyscallEntry("getuid"),  // 102
+  SyscallEntry("getuid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetuid(t, a) },  // 102
   SyscallEntry("syslog"),  // 103
-  SyscallEntry("getgid"),  // 104
-  SyscallEntry("setuid"),  // 105
-  SyscallEntry("setgid"),  // 106
-  SyscallEntry("geteuid"),  // 107
-  SyscallEntry("getegid"),  // 108
+  SyscallEntry("getgid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetgid(t, a) },  // 104
+  SyscallEntry("setuid", "uid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetuid(t, a) },  // 105
+  SyscallEntry("setgid", "gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetgid(t, a) },  // 106
+  SyscallEntry("geteuid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGeteuid(t, a) },  // 107
+  SyscallEntry("getegid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetegid(t, a) },  // 108
   SyscallEntry("setpgid", "pid pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetpgid(t, a) },  // 109
   SyscallEntry("getppid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetppid(t, a) },  // 110
   SyscallEntry("getpgrp", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpgrp(t, a) },  // 111
   SyscallEntry("setsid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetsid(t, a) },  // 112
-  SyscallEntry("setreuid"),  // 113
-  SyscallEntry("setregid"),  // 114
-  SyscallEntry("getgroups"),  // 115
-  SyscallEntry("setgroups"),  // 116
-  SyscallEntry("setresuid"),  // 117
-  SyscallEntry("getresuid"),  // 118
-  SyscallEntry("setresgid"),  // 119
-  SyscallEntry("getresgid"),  // 120
+  SyscallEntry("setreuid", "uid uid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetreuid(t, a) },  // 113
+  SyscallEntry("setregid", "gid gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetregid(t, a) },  // 114
+  SyscallEntry("getgroups", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetgroups(t, a) },  // 115
+  SyscallEntry("setgroups", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetgroups(t, a) },  // 116
+  SyscallEntry("setresuid", "uid uid uid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetresuid(t, a) },  // 117
+  SyscallEntry("getresuid", "ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetresuid(t, a) },  // 118
+  SyscallEntry("setresgid", "gid gid gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetresgid(t, a) },  // 119
+  SyscallEntry("getresgid", "ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetresgid(t, a) },  // 120
   SyscallEntry("getpgid", "pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpgid(t, a) },  // 121
-  SyscallEntry("setfsuid"),  // 122
-  SyscallEntry("setfsgid"),  // 123
+  SyscallEntry("setfsuid", "uid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetfsuid(t, a) },  // 122
+  SyscallEntry("setfsgid", "gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetfsgid(t, a) },  // 123
   SyscallEntry("getsid", "pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsid(t, a) },  // 124
-  SyscallEntry("capget"),  // 125
-  SyscallEntry("capset"),  // 126
+  SyscallEntry("capget", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCapget(t, a) },  // 125
+  SyscallEntry("capset", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCapset(t, a) },  // 126
   SyscallEntry("rt_sigpending", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigpending(t, a) },  // 127
   SyscallEntry("rt_sigtimedwait", "ptr ptr timespec size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigtimedwait(t, a) },  // 128
   SyscallEntry("rt_sigqueueinfo", "pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigqueueinfo(t, a) },  // 129
