@@ -25,4 +25,3 @@ extension Task {
 extension File {
   func writeAll(_ bytes: [UInt8]) {}
 }
-func openStandardStreams(_ task: Task) throws(Errno) {}
