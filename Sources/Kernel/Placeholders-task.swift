@@ -11,9 +11,6 @@ func wakeClearedTid(_ address: UInt) {}
 extension Task {
   func exitRobustList() {}
 }
-extension HostSpace {
-  static func waitForRoom() throws(Errno) {}
-}
 extension Process {
   func lastThreadLeaves() {}
 }
