@@ -11,9 +11,5 @@ extension Process {
   func killOtherThreads(_ task: Task) throws(Errno) {}
 }
 extension Task {
-  /// The file at `path`, open for execution. Errors: ENOENT, EACCES, ETXTBSY…
-  func openExecutable(_ path: [UInt8]) throws(Errno) -> File { throw .noEntry }
-  var threadCount: Int { 1 }
-  func leaveOldSpace() {}
-  func failExec() { interrupt(Interruption.kill) }
+  func leaveAddressSpace() {}
 }
