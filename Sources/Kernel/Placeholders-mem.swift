@@ -6,10 +6,3 @@ public final class HostFileReference {
   public let descriptor: HostDescriptor
   public init(_ descriptor: consuming HostDescriptor) { self.descriptor = descriptor }
 }
-
-extension Process {
-  func killOtherThreads(_ task: Task) throws(Errno) {}
-}
-extension Task {
-  func leaveAddressSpace() {}
-}

@@ -144,3 +144,4 @@ _Static_assert(EPOLLIN == 0x1 && EPOLLPRI == 0x2 && EPOLLOUT == 0x4 && EPOLLERR 
 _Static_assert(EPOLLHUP == 0x10 && EPOLLRDHUP == 0x2000 && EPOLLEXCLUSIVE == 1u << 28, "the header's values");
 _Static_assert(EPOLLWAKEUP == 1u << 29 && EPOLLONESHOT == 1u << 30 && EPOLLET == 1u << 31, "the header's values");
 static const uint32_t LINUX_AUDIT_ARCH = AUDIT_ARCH_X86_64, LINUX_TCGETS2 = TCGETS2;
+static const uint32_t LINUX_TCSETS2 = TCSETS2, LINUX_TCSETSW2 = TCSETSW2, LINUX_TCSETSF2 = TCSETSF2;

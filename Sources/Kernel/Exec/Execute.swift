@@ -41,15 +41,6 @@ extension Task {
     try execute(request)
   }
 
-  /// Runs a program for the kernel: the machine's first. Errors: those of execve(2).
-  public func execute(_ path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]) throws(Errno) {
-    let file = try openExecutable(AT_FDCWD, path)
-    var strings = ExecArguments(stackLimit: memoryLimits.stack)
-    for argument in arguments { try strings.addArgument(argument) }
-    for variable in environment { try strings.addEnvironment(variable) }
-    try execute(ExecRequest(path: path, file: file, arguments: strings))
-  }
-
   /// Implements execve(2) once the file is open. When it returns, the registers are the new program's. What it throws
   /// before the point of no return leaves the old program as it was; after it, the process is on its way to die.
   func execute(_ request: ExecRequest) throws(Errno) {
@@ -199,3 +190,13 @@ extension Task {
 
 /// In `mmu=none`: the host process of all programs.
 let guestHost = KernelGlobal<HostSpace>()
+
+/// Runs a program for the kernel, in `task`, the caller: the machine's first. It runs once the caller's way leads out of the
+/// kernel. Errors: those of execve(2).
+func execute(_ task: Task, path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]) throws(Errno) {
+  let file = try task.openExecutable(AT_FDCWD, path)
+  var strings = ExecArguments(stackLimit: task.memoryLimits.stack)
+  for argument in arguments { try strings.addArgument(argument) }
+  for variable in environment { try strings.addEnvironment(variable) }
+  try task.execute(ExecRequest(path: path, file: file, arguments: strings))
+}

@@ -18,6 +18,6 @@ extension Process {
   }
 }
 extension Task {
-  /// exec failed after its point of no return.
-  func failExec() { interrupt(Interruption.kill) }
+  /// exec failed after its point of no return: the process dies on its way out, as on Linux.
+  func failExec() { process.beginGroupExit(WaitStatus.killed(SIGKILL)) }
 }

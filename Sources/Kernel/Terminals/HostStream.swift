@@ -12,7 +12,7 @@ public final class HostStream: File {
   let descriptor: HostDescriptor
   /// Nil where it is always ready.
   let readiness: HostReadiness?
-  private let hasOffsets: Bool
+  private let isFile: Bool
   /// Whether the host tells with RWF_NOWAIT whether a call would block; some terminals and older pipes cannot.
   private let canAsk = Atomic<Bool>(true)
 
@@ -20,23 +20,26 @@ public final class HostStream: File {
   public init(_ number: Int32) throws(Errno) {
     guard let descriptor = HostDescriptor.inherited(number) else { throw .badDescriptor }
     let status = try descriptor.status()
-    let type = status.st_mode & 0o170000
+    let type = status.st_mode & FileType.mask
     var readiness: HostReadiness?
-    if type == 0o020000 || type == 0o010000 || type == 0o140000 {
+    if type == FileType.characterDevice || type == FileType.fifo || type == FileType.socket {
       readiness = HostReadiness(descriptor: number)
       // EPERM: /dev/null and its like, which never block.
       do throws(Errno) { try readiness?.watch(0) } catch { readiness = nil }
     }
     let flags = try descriptor.statusFlags()
-    hasOffsets = type == 0o100000 || type == 0o060000
+    isFile = type == FileType.regular || type == FileType.blockDevice
     self.descriptor = descriptor
     self.readiness = readiness
-    super.init(inode: HostStreamInode(number, status), flags: flags)
+    super.init(inode: HostStreamInode(HostDescriptor(number), status), flags: flags)
+    position = -1
   }
+
+  public override var hasOffsets: Bool { isFile }
 
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
     guard let readiness else {
-      return try buffers.readHost(descriptor, at: offset < 0 || !hasOffsets ? nil : offset)
+      return try buffers.readHost(descriptor, at: offset < 0 || !isFile ? nil : offset)
     }
     if buffers.count == 0 { return 0 }
     while true {
@@ -71,7 +74,7 @@ public final class HostStream: File {
 
   public override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
     guard let readiness else {
-      return try buffers.writeHost(descriptor, at: offset < 0 || !hasOffsets ? nil : offset)
+      return try buffers.writeHost(descriptor, at: offset < 0 || !isFile ? nil : offset)
     }
     var done = 0
     do throws(Errno) {
@@ -87,7 +90,7 @@ public final class HostStream: File {
         try wait(readiness, LINUX_EPOLLOUT)
       } while buffers.count > 0
     } catch {
-      if error == .brokenPipe { sendBrokenPipe() }
+      if error == .brokenPipe { Task.withCurrentTask { sendKernelSignal(SIGPIPE, to: $0) } }
       if done == 0 { throw error }
     }
     return done

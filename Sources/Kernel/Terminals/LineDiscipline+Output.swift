@@ -91,25 +91,35 @@ extension LineDiscipline {
 
   // MARK: output
 
-  /// Room for writers.
-  var outputRoom: Int { isStopped ? 0 : max(writerLimit &- out.count, 0) }
+  /// How many bytes a writer may hand to `write` now. What they become fits in any case.
+  var writable: Int {
+    if isStopped || out.count >= writerLimit { return 0 }
+    return modes.hasOutput(OPOST) ? min(out.room / 8, LineDiscipline.chunk) : writerLimit &- out.count
+  }
+  static var chunk: Int { 2048 }
 
-  /// Puts bytes of `source` out, from `start` on. Returns how many it took: fewer than there are where it has no room.
-  mutating func write(_ source: borrowing [UInt8], _ range: Range<Int>) -> Int {
+  /// Puts out `range` of `source`, at most `writable` bytes.
+  mutating func write(_ source: borrowing [UInt8], _ range: Range<Int>) {
     processEchoes()
-    var at = range.lowerBound
-    let isProcessed = modes.hasOutput(OPOST)
-    while at < range.upperBound && outputRoom > 0 {
-      let byte = source[at]
-      if isProcessed {
-        if !process(byte) { break }
-      } else {
-        out.append(byte)
-      }
-      at &+= 1
+    if modes.hasOutput(OPOST) {
+      for i in range { _ = process(source[i]) }
+    } else {
+      out.append(source, range)
     }
-    if at > range.lowerBound { events.insert(.output) }
-    return at &- range.lowerBound
+    events.insert(.output)
+  }
+  /// The same straight from a writer's buffers, through `scratch` of `chunk` bytes. Returns the bytes taken. Errors: EFAULT.
+  mutating func write(_ buffers: inout IOBuffers, _ scratch: inout [UInt8]) throws(Errno) -> Int {
+    let limit = min(writable, buffers.count)
+    if limit == 0 { return 0 }
+    if !modes.hasOutput(OPOST) {
+      processEchoes()
+      events.insert(.output)
+      return try out.write(&buffers, limit: limit)
+    }
+    let count = try buffers.copyIn(&scratch, 0..<limit)
+    write(scratch, 0..<count)
+    return count
   }
 
   /// OPOST. Returns false where there is no room.

@@ -1,16 +1,26 @@
+import CBoot
+import CLinux
 import Machine
 
-/// The files that descriptors 0, 1, 2 of the first process are to be: those on the host's, where they are open; two that
-/// are one description on the host are one here. A descriptor that is closed on the host stays closed (nil).
-func makeStandardStreams() -> InlineArray<3, File?> {
-  var result = InlineArray<3, File?>(repeating: nil)
+/// Opens descriptors 0, 1, 2 of the first process: those of the host that are open there; two that are one description on
+/// the host are one here. In console mode 0 and 1, and 2 where it is the same terminal, are the console.
+/// Errors: what the host says of a descriptor that it has open.
+func openStandardStreams(_ task: Task) throws(Errno) {
+  guard let table = task.files.borrowed else { return }
+  if !hostStreams.isSet { hostStreams.set(HostStreams()) }
+  var made = InlineArray<3, File?>(repeating: nil)
   for number in 0..<3 {
     let first = Int(StandardStreams.first(sharedWith: Int32(number)))
     if first < number {
-      result[number] = result[first]
-      continue
+      made[number] = made[first]
+    } else {
+      do throws(Errno) {
+        made[number] = try HostStream(Int32(number))
+      } catch {
+        if error != .badDescriptor { throw error }
+      }
     }
-    do throws(Errno) { result[number] = try HostStream(Int32(number)) } catch {}
+    guard let file = made[number] else { continue }
+    _ = try table.with { (table) throws(Errno) -> File? in try table.exchange(number, file, closeOnExec: false) }
   }
-  return result
 }

@@ -76,3 +76,26 @@ extension TerminalModes {
       ), c_ispeed: inputSpeed, c_ospeed: outputSpeed)
   }
 }
+
+// MARK: line speeds, which mean nothing here but are kept
+
+extension TerminalModes {
+  /// Takes the speeds from the control modes, as TCSETS does; with BOTHER the numbers themselves count.
+  mutating func setSpeeds() {
+    let out = control & UInt32(CBAUD)
+    if out != UInt32(BOTHER) { outputSpeed = TerminalModes.speed(out) }
+    let into = control >> 16 & UInt32(CBAUD)
+    if into == 0 { inputSpeed = outputSpeed } else if into != UInt32(BOTHER) { inputSpeed = TerminalModes.speed(into) }
+  }
+  private static func speed(_ code: UInt32) -> UInt32 {
+    let low: InlineArray<16, UInt32> = [
+      0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400,
+    ]
+    let high: InlineArray<16, UInt32> = [
+      0, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1_000_000, 1_152_000, 1_500_000, 2_000_000, 2_500_000,
+      3_000_000, 3_500_000, 4_000_000,
+    ]
+    let index = Int(code & 15)
+    return code & 0x1000 != 0 ? high[index] : low[index]
+  }
+}

@@ -89,6 +89,6 @@ enum Attributes {
 enum Limits {
   /// Errors: EFBIG, with SIGXFSZ.
   @inline(__always) static func checkFileSize(_ end: Int) throws(Errno) {
-    if Task.withCurrentTask({ $0.fileSizeLimit < end }) { throw .fileTooBig }
+    if Task.withCurrentTask({ $0.process.limits.soft(RLIMIT_FSIZE) < end }) { throw .fileTooBig }
   }
 }

@@ -81,7 +81,7 @@ enum Opening {
     if inode.opensSpecialFiles { return try inode.open(path, flags) }
     switch inode.type {
     case FileType.characterDevice: return try Devices.open(inode, path, flags)
-    case FileType.fifo: return try openFIFO(inode, path, flags)
+    case FileType.fifo: return try FIFO.open(inode, path, flags)
     case FileType.blockDevice, FileType.socket: throw .noDeviceOrAddress
     default: return try inode.open(path, flags)
     }

@@ -33,6 +33,8 @@ extension HostDescriptor {
   public func sync(dataOnly: Bool) throws(Errno) { _ = try call(dataOnly ? __NR_fdatasync : __NR_fsync) }
   /// ftruncate(2).
   public func truncate(_ size: Int) throws(Errno) { _ = try call(__NR_ftruncate, size) }
+  /// fchmod(2).
+  public func changeMode(_ mode: UInt32) throws(Errno) { _ = try call(__NR_fchmod, Int(mode)) }
   /// fallocate(2).
   public func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) {
     _ = try call(__NR_fallocate, Int(mode), offset, count)

@@ -1,4 +1,0 @@
-import Machine
-
-/// SIGPIPE to the current task.
-func sendBrokenPipe() {}
