@@ -4,9 +4,6 @@ import Machine
 class TerminalPlaceholder {
   public init() {}
 }
-extension AddressSpace {
-  func fork() throws(Errno) -> AddressSpace { throw .noMemory }
-}
 func wakeClearedTid(_ address: UInt) {}
 extension Task {
   func exitRobustList() {}
@@ -14,7 +11,6 @@ extension Task {
 extension Process {
   func lastThreadLeaves() {}
 }
-func execute(_ task: Task, path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]) throws(Errno) { throw .noEntry }
 extension Task {
   func changeDirectory(_ path: [UInt8]) throws(Errno) {}
   func readSmallFile(_ path: [UInt8]) -> [UInt8]? { nil }
