@@ -7,10 +7,6 @@ class TerminalPlaceholder {
 extension AddressSpace {
   func fork() throws(Errno) -> AddressSpace { throw .noMemory }
 }
-func wakeClearedTid(_ address: UInt) {}
-extension Task {
-  func exitRobustList() {}
-}
 extension HostSpace {
   static func waitForRoom() throws(Errno) {}
 }

@@ -96,7 +96,7 @@ extension Task {
     return woken
   }
 
-  /// Wakes one that waits on `address` in the caller's memory: CLONE_CHILD_CLEARTID.
+  /// Wakes one that waits on `address` in the caller's memory.
   func wakeAddress(_ address: UInt) { _ = try? futexWake(address, 1, isPrivate: false) }
 }
 

@@ -3,6 +3,9 @@ import Machine
 
 // set_robust_list(2): at its end a thread marks the futexes that it held, as the list in its own memory says.
 
+/// Wakes one that waits on the word of CLONE_CHILD_CLEARTID in the current task's memory.
+func wakeClearedTid(_ address: UInt) { Task.withCurrentTask { $0.wakeAddress(address) } }
+
 extension Task {
   /// Walks the robust list of the task, the caller, while its memory is there. What makes no sense ends the walk.
   func exitRobustList() {

@@ -75,27 +75,3 @@ extension FutexWait {
     deadline = ClockDeadline(clock: Int32(truncatingIfNeeded: block.c &>> 32), nanoseconds: block.d)
   }
 }
-
-/// Implements set_robust_list(2). Errors: EINVAL.
-func sysSetRobustList(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
-  guard a.a1 == 24 else { throw .invalid }
-  task.robustList = UInt(bitPattern: a.a0)
-  return .value(0)
-}
-
-/// Implements get_robust_list(2). Errors: EFAULT, EPERM, ESRCH.
-func sysGetRobustList(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
-  var other: Task?
-  if a.i0 != 0 {
-    guard let found = Processes.findTask(Int(a.i0)) else { throw .noProcess }
-    other = found
-    if found.process !== task.process {
-      let its = found.takeCredentials()
-      let isAllowed = task.credentials.borrowed.with { $0.has(CAP_SYS_PTRACE) || $0.euid == its.uid && its.uid == its.suid }
-      if !isAllowed { throw .notPermitted }
-    }
-  }
-  try (a.pointer2() as UserPointer<UInt>).copyOut(24)
-  try (a.pointer1() as UserPointer<UInt>).copyOut(other.map { $0.robustList } ?? task.robustList)
-  return .value(0)
-}
