@@ -123,3 +123,29 @@ def place():
 @pytest.fixture(scope="session")
 def counts(request):
     return programs.counts(request.config.getoption("--long"))
+
+
+@pytest.fixture
+def tool():
+    """`martlet` as whoever runs the tests."""
+    from tool import Tool
+    return Tool(programs.martlet())
+
+
+@pytest.fixture(scope="session")
+def copied_tree():
+    from tool import copy_for_everybody
+    target = copy_for_everybody()
+    yield target
+    shutil.rmtree(target)
+
+
+@pytest.fixture(params=["same-user", "ordinary-user"])
+def anybody(request):
+    """`martlet` as whoever runs the tests and, where that is root, as an ordinary user too."""
+    from tool import Tool, user_tool
+    if request.param == "same-user":
+        return Tool(programs.martlet())
+    if os.geteuid() != 0:
+        pytest.skip("an ordinary user runs these tests already")
+    return user_tool(request.getfixturevalue("copied_tree"))

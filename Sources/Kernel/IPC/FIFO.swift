@@ -18,7 +18,7 @@ public enum FIFO {
         pipe.canRead.wakeAll()
         if !pipe.hasWriters {
           if isNonBlocking {
-            return PipeFile(pipe, inode: inode, path: path, flags: flags, isCounted: true, seenWriters: seen)
+            return PipeFile(fifo: pipe, inode: inode, path: path, flags: flags, seenWriters: seen)
           }
           try waitForPartner(pipe, isReader: true, since: seen)
         }
@@ -38,7 +38,7 @@ public enum FIFO {
       closed(pipe, inode)
       throw error
     }
-    return PipeFile(pipe, inode: inode, path: path, flags: flags, isCounted: true)
+    return PipeFile(fifo: pipe, inode: inode, path: path, flags: flags)
   }
 
   /// Waits until an end of the other kind was opened, even if it is closed again.

@@ -87,7 +87,7 @@ public final class Pipe {
       }
       if wakesReader { canRead.wake(events: Self.readable.rawValue) }
       if isBroken {
-        task.send(SIGPIPE)
+        sendBrokenPipe(task)
         failure = .brokenPipe
         break
       }

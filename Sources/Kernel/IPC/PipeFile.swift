@@ -6,19 +6,30 @@ public final class PipeFile: File {
   let pipe: Pipe
   private let reads: Bool, writes: Bool    // the access mode cannot change
   private let seenWriters: Int             // see Pipe.poll
+  private let isNamed: Bool                // a FIFO
 
-  /// The end counts from now on; `isCounted` says that `pipe` counts it already.
-  init(_ pipe: Pipe, inode: Inode, path: Path? = nil, flags: Int32, isCounted: Bool = false, seenWriters: Int = -1) {
+  /// The end counts from now on.
+  init(_ pipe: Pipe, inode: PipeInode, path: Path? = nil, flags: Int32) {
+    self.pipe = pipe
+    reads = flags & O_ACCMODE != O_WRONLY
+    writes = flags & O_ACCMODE != O_RDONLY
+    seenWriters = -1
+    isNamed = false
+    super.init(inode: inode, path: path, flags: flags)
+    pipe.addEnd(reads: reads, writes: writes)
+  }
+  /// An end of a FIFO, which `pipe` counts already.
+  init(fifo pipe: Pipe, inode: Inode, path: Path?, flags: Int32, seenWriters: Int = -1) {
     self.pipe = pipe
     reads = flags & O_ACCMODE != O_WRONLY
     writes = flags & O_ACCMODE != O_RDONLY
     self.seenWriters = seenWriters
+    isNamed = true
     super.init(inode: inode, path: path, flags: flags)
-    if !isCounted { pipe.addEnd(reads: reads, writes: writes) }
   }
   deinit {
     pipe.removeEnd(reads: reads, writes: writes)
-    FIFO.closed(pipe, inode)
+    if isNamed { FIFO.closed(pipe, inode) }
   }
 
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
@@ -37,19 +48,12 @@ public final class PipeFile: File {
     try UserPointer<Int32>(argument).copyOut(Int32(truncatingIfNeeded: pipe.byteCount))
     return 0
   }
-  public override func sync(dataOnly: Bool) throws(Errno) { throw .invalid }
   public override func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) { throw .illegalSeek }
-  public override func statusFlagsChanged(_ old: Int32) throws(Errno) {}
-}
-
-extension File {
-  /// F_SETPIPE_SZ and F_GETPIPE_SZ of fcntl(2). Errors: EBADF where it is no pipe; see `Pipe.resize`.
-  public final func pipeControl(_ task: Task, _ command: Int32, _ argument: Int) throws(Errno) -> Int {
-    guard let file = self as? PipeFile else { throw .badDescriptor }
-    if command == F_GETPIPE_SZ { return file.pipe.size }
-    let size = UInt32(truncatingIfNeeded: argument)
+  /// F_GETPIPE_SZ and F_SETPIPE_SZ: see `Pipe.resize`.
+  public override func pipeSize(_ task: Task, change size: Int?) throws(Errno) -> Int {
+    guard let size else { return pipe.size }
     return try task.credentials.borrowed.with { (credentials) throws(Errno) -> Int in
-      try file.pipe.resize(size, credentials)
+      try pipe.resize(UInt32(truncatingIfNeeded: size), credentials)
     }
   }
 }

@@ -11,7 +11,7 @@ func sendChildSignal(_ signal: Int32, code: Int32, status: Int32, of child: Proc
     systemTime: clockTicks(usage.system))
   info.signal = signal
   if signal >= Signal.firstRealtime {
-    try? send(info, to: parent)
+    try? sendSignal(info, to: parent)
   } else {
     parent.post(info, isForced: true)
   }

@@ -92,7 +92,7 @@ extension Task {
     let stack = signals.alternateStack
     var top = stackPointer &- Thread.redZone
     var isOnAlternate = stack.contains(stackPointer)
-    if action.has(Int(SA_ONSTACK)) && stack.isEnabled && !isOnAlternate {
+    if action.has(Int(SA_ONSTACK)) && stack.isEnabled && !stack.contains(top) {
       top = stack.base &+ stack.size
       isOnAlternate = true
     }

@@ -110,11 +110,11 @@ extension Process {
 // MARK: what the rest of the kernel calls
 
 /// Sends `info` to one task. Errors: EAGAIN where a realtime signal finds its user's queue full (RLIMIT_SIGPENDING).
-func send(_ info: SignalInfo, to task: Task, limit: SignalLimit? = nil) throws(Errno) {
+func sendSignal(_ info: SignalInfo, to task: Task, limit: SignalLimit? = nil) throws(Errno) {
   try queue(info, task.process, task, limit)
 }
 /// Sends `info` to a process: one of its tasks that does not block it takes it. Errors as above.
-func send(_ info: SignalInfo, to process: Process, limit: SignalLimit? = nil) throws(Errno) {
+func sendSignal(_ info: SignalInfo, to process: Process, limit: SignalLimit? = nil) throws(Errno) {
   try queue(info, process, nil, limit)
 }
 /// The kernel itself sends a standard signal to a task: SIGPIPE, SIGXFSZ.

@@ -10,15 +10,15 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("stat"),  // 4
   SyscallEntry("fstat"),  // 5
   SyscallEntry("lstat"),  // 6
-  SyscallEntry("poll"),  // 7
+  SyscallEntry("poll", "ptr uint int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPoll(t, a) },  // 7
   SyscallEntry("lseek"),  // 8
   SyscallEntry("mmap", "ptr size prot flags:mmap fd offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMmap(t, a) },  // 9
   SyscallEntry("mprotect", "ptr size prot") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMprotect(t, a) },  // 10
   SyscallEntry("munmap", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMunmap(t, a) },  // 11
   SyscallEntry("brk", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysBrk(t, a) },  // 12
-  SyscallEntry("rt_sigaction"),  // 13
-  SyscallEntry("rt_sigprocmask"),  // 14
-  SyscallEntry("rt_sigreturn"),  // 15
+  SyscallEntry("rt_sigaction", "signal ptr ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigaction(t, a) },  // 13
+  SyscallEntry("rt_sigprocmask", "int ptr ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigprocmask(t, a) },  // 14
+  SyscallEntry("rt_sigreturn", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigreturn(t, a) },  // 15
   SyscallEntry("ioctl"),  // 16
   SyscallEntry("pread64"),  // 17
   SyscallEntry("pwrite64"),  // 18
@@ -26,7 +26,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("writev"),  // 20
   SyscallEntry("access"),  // 21
   SyscallEntry("pipe", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
-  SyscallEntry("select"),  // 23
+  SyscallEntry("select", "int ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSelect(t, a) },  // 23
   SyscallEntry("sched_yield"),  // 24
   SyscallEntry("mremap"),  // 25
   SyscallEntry("msync"),  // 26
@@ -37,12 +37,12 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("shmctl"),  // 31
   SyscallEntry("dup"),  // 32
   SyscallEntry("dup2"),  // 33
-  SyscallEntry("pause"),  // 34
+  SyscallEntry("pause", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPause(t, a) },  // 34
   SyscallEntry("nanosleep"),  // 35
   SyscallEntry("getitimer"),  // 36
   SyscallEntry("alarm"),  // 37
   SyscallEntry("setitimer"),  // 38
-  SyscallEntry("getpid"),  // 39
+  SyscallEntry("getpid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpid(t, a) },  // 39
   SyscallEntry("sendfile"),  // 40
   SyscallEntry("socket"),  // 41
   SyscallEntry("connect"),  // 42
@@ -59,13 +59,13 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("socketpair"),  // 53
   SyscallEntry("setsockopt"),  // 54
   SyscallEntry("getsockopt"),  // 55
-  SyscallEntry("clone"),  // 56
-  SyscallEntry("fork"),  // 57
-  SyscallEntry("vfork"),  // 58
+  SyscallEntry("clone", "flags:clone ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone(t, a) },  // 56
+  SyscallEntry("fork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFork(t, a) },  // 57
+  SyscallEntry("vfork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysVfork(t, a) },  // 58
   SyscallEntry("execve"),  // 59
-  SyscallEntry("exit"),  // 60
-  SyscallEntry("wait4"),  // 61
-  SyscallEntry("kill"),  // 62
+  SyscallEntry("exit", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExit(t, a) },  // 60
+  SyscallEntry("wait4", "pid ptr flags:wait ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWait4(t, a) },  // 61
+  SyscallEntry("kill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysKill(t, a) },  // 62
   SyscallEntry("uname"),  // 63
   SyscallEntry("semget"),  // 64
   SyscallEntry("semop"),  // 65
@@ -105,36 +105,36 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("sysinfo"),  // 99
   SyscallEntry("times"),  // 100
   SyscallEntry("ptrace"),  // 101
-  SyscallEntry("getuid"),  // 102
+  SyscallEntry("getuid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetuid(t, a) },  // 102
   SyscallEntry("syslog"),  // 103
-  SyscallEntry("getgid"),  // 104
-  SyscallEntry("setuid"),  // 105
-  SyscallEntry("setgid"),  // 106
-  SyscallEntry("geteuid"),  // 107
-  SyscallEntry("getegid"),  // 108
-  SyscallEntry("setpgid"),  // 109
-  SyscallEntry("getppid"),  // 110
-  SyscallEntry("getpgrp"),  // 111
-  SyscallEntry("setsid"),  // 112
-  SyscallEntry("setreuid"),  // 113
-  SyscallEntry("setregid"),  // 114
-  SyscallEntry("getgroups"),  // 115
-  SyscallEntry("setgroups"),  // 116
-  SyscallEntry("setresuid"),  // 117
-  SyscallEntry("getresuid"),  // 118
-  SyscallEntry("setresgid"),  // 119
-  SyscallEntry("getresgid"),  // 120
-  SyscallEntry("getpgid"),  // 121
-  SyscallEntry("setfsuid"),  // 122
-  SyscallEntry("setfsgid"),  // 123
-  SyscallEntry("getsid"),  // 124
-  SyscallEntry("capget"),  // 125
-  SyscallEntry("capset"),  // 126
-  SyscallEntry("rt_sigpending"),  // 127
-  SyscallEntry("rt_sigtimedwait"),  // 128
-  SyscallEntry("rt_sigqueueinfo"),  // 129
-  SyscallEntry("rt_sigsuspend"),  // 130
-  SyscallEntry("sigaltstack"),  // 131
+  SyscallEntry("getgid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetgid(t, a) },  // 104
+  SyscallEntry("setuid", "uid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetuid(t, a) },  // 105
+  SyscallEntry("setgid", "gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetgid(t, a) },  // 106
+  SyscallEntry("geteuid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGeteuid(t, a) },  // 107
+  SyscallEntry("getegid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetegid(t, a) },  // 108
+  SyscallEntry("setpgid", "pid pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetpgid(t, a) },  // 109
+  SyscallEntry("getppid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetppid(t, a) },  // 110
+  SyscallEntry("getpgrp", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpgrp(t, a) },  // 111
+  SyscallEntry("setsid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetsid(t, a) },  // 112
+  SyscallEntry("setreuid", "uid uid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetreuid(t, a) },  // 113
+  SyscallEntry("setregid", "gid gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetregid(t, a) },  // 114
+  SyscallEntry("getgroups", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetgroups(t, a) },  // 115
+  SyscallEntry("setgroups", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetgroups(t, a) },  // 116
+  SyscallEntry("setresuid", "uid uid uid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetresuid(t, a) },  // 117
+  SyscallEntry("getresuid", "ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetresuid(t, a) },  // 118
+  SyscallEntry("setresgid", "gid gid gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetresgid(t, a) },  // 119
+  SyscallEntry("getresgid", "ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetresgid(t, a) },  // 120
+  SyscallEntry("getpgid", "pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpgid(t, a) },  // 121
+  SyscallEntry("setfsuid", "uid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetfsuid(t, a) },  // 122
+  SyscallEntry("setfsgid", "gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetfsgid(t, a) },  // 123
+  SyscallEntry("getsid", "pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsid(t, a) },  // 124
+  SyscallEntry("capget", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCapget(t, a) },  // 125
+  SyscallEntry("capset", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCapset(t, a) },  // 126
+  SyscallEntry("rt_sigpending", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigpending(t, a) },  // 127
+  SyscallEntry("rt_sigtimedwait", "ptr ptr timespec size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigtimedwait(t, a) },  // 128
+  SyscallEntry("rt_sigqueueinfo", "pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigqueueinfo(t, a) },  // 129
+  SyscallEntry("rt_sigsuspend", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigsuspend(t, a) },  // 130
+  SyscallEntry("sigaltstack", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSigaltstack(t, a) },  // 131
   SyscallEntry("utime"),  // 132
   SyscallEntry("mknod"),  // 133
   SyscallEntry("uselib"),  // 134
@@ -189,7 +189,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("afs_syscall"),  // 183
   SyscallEntry("tuxcall"),  // 184
   SyscallEntry("security"),  // 185
-  SyscallEntry("gettid"),  // 186
+  SyscallEntry("gettid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGettid(t, a) },  // 186
   SyscallEntry("readahead"),  // 187
   SyscallEntry("setxattr"),  // 188
   SyscallEntry("lsetxattr"),  // 189
@@ -203,7 +203,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("removexattr"),  // 197
   SyscallEntry("lremovexattr"),  // 198
   SyscallEntry("fremovexattr"),  // 199
-  SyscallEntry("tkill"),  // 200
+  SyscallEntry("tkill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTkill(t, a) },  // 200
   SyscallEntry("time"),  // 201
   SyscallEntry("futex"),  // 202
   SyscallEntry("sched_setaffinity"),  // 203
@@ -216,13 +216,13 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("io_cancel"),  // 210
   SyscallEntry("get_thread_area"),  // 211
   SyscallEntry("lookup_dcookie"),  // 212
-  SyscallEntry("epoll_create"),  // 213
+  SyscallEntry("epoll_create", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate(t, a) },  // 213
   SyscallEntry("epoll_ctl_old"),  // 214
   SyscallEntry("epoll_wait_old"),  // 215
   SyscallEntry("remap_file_pages"),  // 216
   SyscallEntry("getdents64"),  // 217
-  SyscallEntry("set_tid_address"),  // 218
-  SyscallEntry("restart_syscall"),  // 219
+  SyscallEntry("set_tid_address", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetTidAddress(t, a) },  // 218
+  SyscallEntry("restart_syscall", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRestartSyscall(t, a) },  // 219
   SyscallEntry("semtimedop"),  // 220
   SyscallEntry("fadvise64"),  // 221
   SyscallEntry("timer_create"),  // 222
@@ -234,10 +234,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("clock_gettime"),  // 228
   SyscallEntry("clock_getres"),  // 229
   SyscallEntry("clock_nanosleep"),  // 230
-  SyscallEntry("exit_group"),  // 231
-  SyscallEntry("epoll_wait"),  // 232
-  SyscallEntry("epoll_ctl"),  // 233
-  SyscallEntry("tgkill"),  // 234
+  SyscallEntry("exit_group", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExitGroup(t, a) },  // 231
+  SyscallEntry("epoll_wait", "fd ptr int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollWait(t, a) },  // 232
+  SyscallEntry("epoll_ctl", "fd int fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCtl(t, a) },  // 233
+  SyscallEntry("tgkill", "pid pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTgkill(t, a) },  // 234
   SyscallEntry("utimes"),  // 235
   SyscallEntry("vserver"),  // 236
   SyscallEntry("mbind"),  // 237
@@ -250,7 +250,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("mq_notify"),  // 244
   SyscallEntry("mq_getsetattr"),  // 245
   SyscallEntry("kexec_load"),  // 246
-  SyscallEntry("waitid"),  // 247
+  SyscallEntry("waitid", "int pid ptr flags:wait ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWaitid(t, a) },  // 247
   SyscallEntry("add_key"),  // 248
   SyscallEntry("request_key"),  // 249
   SyscallEntry("keyctl"),  // 250
@@ -273,34 +273,34 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("readlinkat"),  // 267
   SyscallEntry("fchmodat"),  // 268
   SyscallEntry("faccessat"),  // 269
-  SyscallEntry("pselect6"),  // 270
-  SyscallEntry("ppoll"),  // 271
+  SyscallEntry("pselect6", "int ptr ptr ptr timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPselect6(t, a) },  // 270
+  SyscallEntry("ppoll", "ptr uint timespec ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPpoll(t, a) },  // 271
   SyscallEntry("unshare"),  // 272
-  SyscallEntry("set_robust_list"),  // 273
-  SyscallEntry("get_robust_list"),  // 274
+  SyscallEntry("set_robust_list", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetRobustList(t, a) },  // 273
+  SyscallEntry("get_robust_list", "pid ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetRobustList(t, a) },  // 274
   SyscallEntry("splice"),  // 275
   SyscallEntry("tee"),  // 276
   SyscallEntry("sync_file_range"),  // 277
   SyscallEntry("vmsplice"),  // 278
   SyscallEntry("move_pages"),  // 279
   SyscallEntry("utimensat"),  // 280
-  SyscallEntry("epoll_pwait"),  // 281
+  SyscallEntry("epoll_pwait", "fd ptr int int ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait(t, a) },  // 281
   SyscallEntry("signalfd"),  // 282
   SyscallEntry("timerfd_create"),  // 283
-  SyscallEntry("eventfd"),  // 284
+  SyscallEntry("eventfd", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd(t, a) },  // 284
   SyscallEntry("fallocate"),  // 285
   SyscallEntry("timerfd_settime"),  // 286
   SyscallEntry("timerfd_gettime"),  // 287
   SyscallEntry("accept4"),  // 288
   SyscallEntry("signalfd4"),  // 289
-  SyscallEntry("eventfd2"),  // 290
-  SyscallEntry("epoll_create1"),  // 291
+  SyscallEntry("eventfd2", "uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd2(t, a) },  // 290
+  SyscallEntry("epoll_create1", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate1(t, a) },  // 291
   SyscallEntry("dup3"),  // 292
   SyscallEntry("pipe2", "ptr flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe2(t, a) },  // 293
   SyscallEntry("inotify_init1"),  // 294
   SyscallEntry("preadv"),  // 295
   SyscallEntry("pwritev"),  // 296
-  SyscallEntry("rt_tgsigqueueinfo"),  // 297
+  SyscallEntry("rt_tgsigqueueinfo", "pid pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtTgsigqueueinfo(t, a) },  // 297
   SyscallEntry("perf_event_open"),  // 298
   SyscallEntry("recvmmsg"),  // 299
   SyscallEntry("fanotify_init"),  // 300
@@ -438,13 +438,13 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("fsmount"),  // 432
   SyscallEntry("fspick"),  // 433
   SyscallEntry("pidfd_open"),  // 434
-  SyscallEntry("clone3"),  // 435
+  SyscallEntry("clone3", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone3(t, a) },  // 435
   SyscallEntry("close_range"),  // 436
   SyscallEntry("openat2"),  // 437
   SyscallEntry("pidfd_getfd"),  // 438
   SyscallEntry("faccessat2"),  // 439
   SyscallEntry("process_madvise"),  // 440
-  SyscallEntry("epoll_pwait2"),  // 441
+  SyscallEntry("epoll_pwait2", "fd ptr int timespec ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait2(t, a) },  // 441
   SyscallEntry("mount_setattr"),  // 442
   SyscallEntry("quotactl_fd"),  // 443
   SyscallEntry("landlock_create_ruleset"),  // 444

@@ -41,12 +41,20 @@ public final class Process {
   public internal(set) var isSubreaper = false, hasSubreaper = false
   /// Whether it has called execve(2) since it was forked: setpgid(2) by its parent is then EACCES.
   public internal(set) var hasExecuted = false
+  /// Its owner when it ended, for wait4(2).
+  var exitUser: UInt32 = 0
+  /// What its threads used, once it is a zombie.
+  var usage = ResourceUsage()
+  /// A thread of it has asked for PR_SET_PDEATHSIG; a child's thread has.
+  var usesDeathSignals = false, mayHaveDeathSignals = false
   /// Used by the reaped children: getrusage(2) with RUSAGE_CHILDREN.
   var childUsage = ResourceUsage()
 
   // MARK: under `lock`
 
   public let lock: SpinLock<ProcessThreads>
+  /// Woken when a thread left, for execve(2) in another.
+  let threadQueue = WaitQueue()
 
   // MARK: words, changed by the process's own threads
 
@@ -83,10 +91,12 @@ public final class Process {
 public struct ProcessThreads: ~Copyable {
   /// The living ones, in the order of their making; the leader is missing once it has exited before others.
   public internal(set) var tasks = MemberList<ThreadMembership>()
+  /// Those that have not begun to exit.
+  public internal(set) var living = 0
   /// exit_group(2), a fatal signal: everyone exits with `groupStatus`.
   public internal(set) var isExiting = false
   public internal(set) var groupStatus: Int32 = 0
-  /// The status of the last one out where there was no group exit: the leader's own.
+  /// The process's status where neither decided it: the leader's own.
   var leaderStatus: Int32 = 0
   /// The thread that waits in execve(2) for all others to go.
   var executing: Borrowed<Task>?         // it clears this itself

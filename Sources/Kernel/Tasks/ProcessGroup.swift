@@ -38,7 +38,7 @@ public final class Session {
   public func setTerminal(_ terminal: Terminal?) {
     let old = self.terminal
     withProcessTree { controllingTerminal.replace(terminal) }
-    _ = old
+    withExtendedLifetime(old) {}
   }
 }
 

@@ -28,22 +28,22 @@ extension Task {
   public func setCredentials(_ new: Credentials) {
     let old = credentials.borrowed.object
     process.lock.withLock { _ in credentials.replace(new) }
-    _ = old
+    withExtendedLifetime(old) {}
   }
   public func setFiles(_ new: FileTable?) {
     let old = files.borrowed?.object
     process.lock.withLock { _ in files.replace(new) }
-    _ = old
+    withExtendedLifetime(old) {}
   }
   public func setFileSystem(_ new: FileSystemContext?) {
     let old = fileSystem.borrowed?.object
     process.lock.withLock { _ in fileSystem.replace(new) }
-    _ = old
+    withExtendedLifetime(old) {}
   }
   public func setAddressSpace(_ new: AddressSpace?) {
     let old = addressSpace.borrowed?.object
     process.lock.withLock { _ in addressSpace.replace(new) }
-    _ = old
+    withExtendedLifetime(old) {}
   }
 }
 

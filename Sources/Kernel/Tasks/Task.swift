@@ -17,6 +17,8 @@ public final class Task: Thread {
   public var addressSpace: OwnedOptional<AddressSpace>  // nil for kernel threads and once it exits
   /// The call that it is in, for strace and for what an interrupted call goes on with.
   public var call = 0
+  /// What it sleeps in poll(2) with, once it has.
+  let poller = OnceReference<Poller>()
   /// comm: at most 15 bytes.
   public var name: [UInt8] = []
   /// The last page fault and how often in a row it was the same: a fault that changes nothing must not repeat for ever.
@@ -37,8 +39,10 @@ public final class Task: Thread {
   var work: TaskWork?
   /// PR_SET_PDEATHSIG. Under `processTree`.
   public internal(set) var parentDeathSignal: Int32 = 0
+  /// How far its exit got.
+  var exitStage = ExitStage.none
   /// It is on its way out.
-  public internal(set) var isExiting = false
+  public var isExiting: Bool { exitStage != .none }
   /// sched_setscheduler(2): SCHED_OTHER, SCHED_BATCH or SCHED_IDLE, and SCHED_RESET_ON_FORK.
   public internal(set) var policy: Int32 = 0
   public internal(set) var resetsOnFork = false
@@ -63,6 +67,8 @@ public final class Task: Thread {
   }
   deinit { process.signals.remove(signals) }
 
+  public override func begin() { beginTask() }
+  public override func dieOfOops() { dieOfKernelFault() }
   public override func systemCall(_ arguments: SyscallArguments) { dispatch(self, arguments) }
   public override func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool {
     resolvePageFault(at: address, isWrite: isWrite, isExecute: isExecute)

@@ -14,14 +14,20 @@ open class File {
   public final var position = 0
   public final let positionLock = Mutex<Void>((), rank: .file)
 
+  /// The epolls that watch it, once one does.
+  public final let watches = OnceReference<FileWatches>()
+
   public init(inode: Inode, path: Path? = nil, flags: Int32) {
     self.inode = inode
     self.path = path
     self.flags = flags
   }
+  // Runs after the subclass's deinit and before anything that it owns is dropped: the queues are still there.
+  deinit { watches.borrowed?.with { $0.fileClosed() } }
 
-  public final var isReadable: Bool { flags & O_ACCMODE != O_WRONLY && flags & O_PATH == 0 }
-  public final var isWritable: Bool { flags & O_ACCMODE != O_RDONLY && flags & O_PATH == 0 }
+  // Linux's OPEN_FMODE: the fourth access mode, 3, is neither.
+  @inline(__always) public final var isReadable: Bool { (flags &+ 1) & 1 != 0 && flags & O_PATH == 0 }
+  @inline(__always) public final var isWritable: Bool { (flags &+ 1) & 2 != 0 && flags & O_PATH == 0 }
   public final var isNonBlocking: Bool { flags & O_NONBLOCK != 0 }
 
   /// Whether it has a position: read(2) and write(2) then use and move it, pread(2) and pwrite(2) work.
@@ -37,6 +43,8 @@ open class File {
   open func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { throw .invalid }
   /// Implements lseek(2); returns the new position, which it has set.
   open func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { throw .illegalSeek }
+  /// Whether epoll(7) can watch it: false for what is always ready, as regular files and directories are.
+  open var canPoll: Bool { true }
   /// What is ready now; where `table` is given, registers the queues that tell of a change (poll(2)).
   open func poll(_ table: PollTable?) -> PollEvents { [.in, .out, .readNormal, .writeNormal] }
   /// Implements ioctl(2) for `request`; `argument` is what the guest passed.

@@ -1,5 +1,6 @@
 import CLinux
 import Machine
+import Synchronization
 
 /// A file, a directory or a node: what names refer to (inode(7)). Subclasses are a file system's kinds of them.
 ///
@@ -18,6 +19,10 @@ open class Inode {
   public final var born: FileTime?
   /// Linux's i_rwsem: of a directory, guards its names; of a file, serialises writes, truncation and changes of attributes.
   public final let lock: Mutex<Void>
+  /// A file of O_TMPFILE may get its first name; under `lock`.
+  public final var isLinkable = false
+  /// Those who have it open for writing, or, negative, who run it: ETXTBSY.
+  public final let writers = Atomic<Int>(0)
   /// POSIX and open-file-description locks, flock(2): made when first needed, under `lock`.
   final var locks: FileLocks?
 
@@ -159,6 +164,28 @@ extension Inode {
   public final func isOwned(by credentials: Credentials) -> Bool {
     credentials.fsuid == uid || credentials.has(CAP_FOWNER)
   }
+  /// Someone opens it for writing; `endWriting` follows. Errors: ETXTBSY where it is being run.
+  public final func beginWriting() throws(Errno) {
+    var old = writers.load(ordering: .relaxed)
+    while true {
+      if old < 0 { throw .textBusy }
+      let (done, now) = writers.compareExchange(expected: old, desired: old + 1, ordering: .acquiringAndReleasing)
+      if done { return }
+      old = now
+    }
+  }
+  public final func endWriting() { writers.subtract(1, ordering: .releasing) }
+  /// Someone runs it; `endRunning` follows. Errors: ETXTBSY where it is open for writing.
+  public final func beginRunning() throws(Errno) {
+    var old = writers.load(ordering: .relaxed)
+    while true {
+      if old > 0 { throw .textBusy }
+      let (done, now) = writers.compareExchange(expected: old, desired: old - 1, ordering: .acquiringAndReleasing)
+      if done { return }
+      old = now
+    }
+  }
+  public final func endRunning() { writers.add(1, ordering: .releasing) }
   /// A directory's names changed.
   public final func namesChanged() {
     let now = FileTime.now()

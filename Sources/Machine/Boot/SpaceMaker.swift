@@ -1,5 +1,6 @@
 import CLinux
 import CMachine
+import Synchronization
 
 /// Root's main thread, the parent of every address space's process: it makes the pool's, and ends the machine.
 enum SpaceMaker {
@@ -20,6 +21,7 @@ enum SpaceMaker {
       if let status = ended { hostExit(status) }
       unsafe arch_store32(machine_space_requests(), 0)
       while make() {}
+      if waitingForSpaces.load(ordering: .sequentiallyConsistent) != 0 { unsafe spaceWaiters.unsafelyUnwrapped.wakeAll() }
       if ended == nil { unsafe hostFutexWait(machine_space_requests(), 0) }
     }
   }
@@ -51,14 +53,17 @@ enum SpaceMaker {
       } else {
         unsafe space.adopt(carrier)
         space.hostProcess = Int32(truncatingIfNeeded: result)
-        SpaceTable.insert(space)
-        unsafe pooledSpaces.append(space)  // with the count that `stock` made
-        unsafe pooledCount &+= 1
+        if SpaceTable.insert(space) {
+          unsafe pooledSpaces.append(space)  // with the count that `stock` made
+          unsafe pooledCount &+= 1
+        } else {
+          space.freeCarriers()
+          Posts.release(blank)
+        }
       }
     }
     Scheduler.unlock()
     noteChild()
-    unsafe spaceWaiters.unsafelyUnwrapped.wakeAll()
     return result >= 0
   }
 }

@@ -8,15 +8,13 @@ enum Reaper {
   static func run() -> Never {
     while true {
       var status: Int32 = 0
+      let made = unsafe arch_load32(machine_children())
       let process = unsafe hostCall(__NR_wait4, -1, address(&status), Int(bitPattern: UInt(__WALL)))
       if process > 0 {
         ended(Int32(truncatingIfNeeded: process), status)
       } else {
         // No child at all, or a signal: wait for the next process to be made.
-        unsafe arch_store32(machine_children(), 0)
-        if process == -Int(ECHILD) {
-          unsafe hostFutexWait(machine_children(), 0, until: .after(nanoseconds: 10_000_000))
-        }
+        if process == -Int(ECHILD) { unsafe hostFutexWait(machine_children(), made) }
       }
     }
   }
@@ -24,8 +22,9 @@ enum Reaper {
   private static func ended(_ process: Int32, _ status: Int32) {
     Scheduler.lock()
     guard let space = SpaceTable.remove(process) else {
+      SpaceTable.noteStillborn(process)
       Scheduler.unlock()
-      return  // a pool process that died before it was entered
+      return
     }
     space.with { space in
       let isOrderly = space.isDying && status & 0x7f == 0

@@ -21,6 +21,11 @@ enum SpacePool {
     Borrowed(space).retain()  // the pool's own
     unsafe pooledSpaces.append(space)
     unsafe pooledCount &+= 1
+    if waitingForSpaces.load(ordering: .sequentiallyConsistent) != 0 {
+      // The waiters' queue ranks below the scheduler's lock, which is held: root's main thread wakes them.
+      unsafe arch_store32(machine_space_requests(), 1)
+      unsafe hostFutexWake(machine_space_requests())
+    }
     return true
   }
   /// After its process died.
@@ -42,11 +47,22 @@ nonisolated(unsafe) var spaceWaiters: WaitQueue! = nil  // SAFETY: written at bo
 enum SpaceTable {
   private static func bucket(_ process: Int32) -> Int { Int(process & 1023) }
 
-  static func insert(_ space: HostSpace) {
+  /// Returns false where the process is dead already: killed before its parent could enter it.
+  static func insert(_ space: HostSpace) -> Bool {
+    for i in 0..<8 where unsafe stillborn[i] == space.hostProcess {
+      unsafe stillborn[i] = 0
+      space.isDead = true
+      return false
+    }
     Borrowed(space).retain()
     let i = bucket(space.hostProcess)
     unsafe space.tableNext = spaceBuckets[i]
     unsafe spaceBuckets[i] = Borrowed(space)
+    return true
+  }
+  /// A process that ended before it was in the table.
+  static func noteStillborn(_ process: Int32) {
+    unsafe stillborn[Int(process) & 7] = process
   }
   /// Takes the space of `process` out; the table's count goes to the caller.
   static func remove(_ process: Int32) -> Borrowed<HostSpace>? {
@@ -65,6 +81,7 @@ enum SpaceTable {
     return nil
   }
 }
+nonisolated(unsafe) private var stillborn: InlineArray<8, Int32> = InlineArray(repeating: 0)
 nonisolated(unsafe) var spaceBuckets: InlineArray<1024, Borrowed<HostSpace>?> = InlineArray(repeating: nil)
 
 extension HostSpace {
@@ -81,13 +98,16 @@ extension HostSpace {
     }
     let waiters = unsafe spaceWaiters.unsafelyUnwrapped
     unsafe spaceFailure = 0
-    requestSpaces()
+    waitingForSpaces.add(1, ordering: .sequentiallyConsistent)
+    defer { waitingForSpaces.subtract(1, ordering: .sequentiallyConsistent) }
     try waiters.wait(.killable) { () throws(Errno) in
       Scheduler.lock()
       found = SpacePool.take()
       Scheduler.unlock()
-      if found == nil, unsafe spaceFailure != 0 { throw .wouldBlock }
-      return found != nil
+      if found != nil { return true }
+      if unsafe spaceFailure != 0 { throw .wouldBlock }
+      requestSpaces()
+      return false
     }
     return found.unsafelyUnwrapped
   }
@@ -111,7 +131,11 @@ extension HostSpace {
     }
     unsafe space.adopt(carrier)
     space.hostProcess = Int32(truncatingIfNeeded: result)
-    SpaceTable.insert(space)
+    guard SpaceTable.insert(space) else {
+      space.freeCarriers()
+      throw .wouldBlock
+    }
+    noteChild()
     return space
   }
 
@@ -162,6 +186,7 @@ func requestSpaces() {
   unsafe hostFutexWake(machine_space_requests())
 }
 nonisolated(unsafe) var spaceFailure = 0
+let waitingForSpaces = Atomic<Int>(0)
 
 /// Somebody may have work that an idle vCPU could steal.
 func kickIdle() {

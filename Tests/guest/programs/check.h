@@ -63,7 +63,8 @@ typedef struct {
   __attribute__((section("check_helpers"), used)) static const Helper *const hat_##id = &help_##id; \
   static int helper_##id(int argc __attribute__((unused)), char **argv __attribute__((unused)))
 
-extern const Case *const __start_check_cases[], *const __stop_check_cases[];
+extern const Case *const __start_check_cases[] __attribute__((weak));
+extern const Case *const __stop_check_cases[] __attribute__((weak));
 extern const Helper *const __start_check_helpers[] __attribute__((weak));
 extern const Helper *const __stop_check_helpers[] __attribute__((weak));
 
@@ -262,8 +263,8 @@ int main(int argc, char **argv) {
     return 98;
   }
   int count = __stop_check_cases - __start_check_cases, failed = 0;
-  const Case *cases[count];
-  memcpy(cases, __start_check_cases, sizeof cases);
+  const Case *cases[count + 1];
+  if (count) memcpy(cases, __start_check_cases, count * sizeof *cases);
   qsort(cases, count, sizeof *cases, check_by_line);
   for (int i = 0; i < count; i++) {
     bool wanted = argc == 1 && !(cases[i]->flags & MARTLET);

@@ -1,0 +1,43 @@
+import CLinux
+import Machine
+
+/// A file that is to be run, or its interpreter: open, allowed, and with its ELF headers read.
+struct ProgramFile {
+  let file: File
+  let image: ElfImage
+
+  /// Errors: ENOEXEC, EINVAL, EIO and what reading gives.
+  init(_ file: File, head: [UInt8]) throws(Errno) {
+    self.file = file
+    var image = try ElfImage(header: head)
+    let count = image.headerCount * ElfImage.programHeaderSize
+    let headers = try file.bytes(at: Int(image.headerOffset), count: count)
+    try image.addProgramHeaders(headers)
+    self.image = image
+  }
+
+  /// The path of the dynamic loader, without its NUL; nil for a static program. Errors: ENOEXEC.
+  func interpreterPath() throws(Errno) -> [UInt8]? {
+    guard let (offset, count) = image.interpreter else { return nil }
+    var path = try file.bytes(at: Int(offset), count: count)
+    guard path.count == count, path.last == 0 else { throw .notExecutable }
+    if let end = path.firstIndex(of: 0) { path.removeSubrange(end...) }
+    return path
+  }
+}
+
+extension File {
+  /// Up to `count` bytes from `offset`; fewer only at the file's end. For the kernel's own use: `count` is bounded by it.
+  func bytes(at offset: Int, count: Int) throws(Errno) -> [UInt8] {
+    guard count > 0 else { return [] }
+    let buffer = try KernelBuffer(count: count)
+    var done = 0
+    while done < count {
+      var buffers = IOBuffers(kernel: buffer.bytes.slice(done, count - done))
+      let moved = try read(&buffers, at: offset + done)
+      if moved == 0 { break }
+      done += moved
+    }
+    return buffer.bytes.slice(0, done).array
+  }
+}
