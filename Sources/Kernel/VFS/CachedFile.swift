@@ -50,20 +50,6 @@ public final class CachedFile {
     }
   }
 
-  /// The resident pages from `page` on, below `end`, that lie in a row in kernel memory too; nil where `page` is not.
-  func residentRun(_ page: Int, below end: Int) -> ResidentRun? {
-    pages.withLock { _ in
-      guard page < end, let offset = cache.memoryOffset(page),
-        let bytes = cache.bytes(at: page << 12, limit: (end - page) << 12)
-      else { return nil }
-      return ResidentRun(offset: offset, pages: bytes.count >> 12)
-    }
-  }
-  /// The first resident page from `page` on, below `end`.
-  func nextResident(_ page: Int, below end: Int) -> Int? {
-    pages.withLock { _ in cache.nextResident(page, below: end) }
-  }
-
   private func fresh(_ page: Int) throws(Errno) -> KernelBytes {
     if let bytes = cache.page(page) { return bytes }
     try MemoryBound.check(4096, or: .noSpace)
