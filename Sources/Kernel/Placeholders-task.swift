@@ -1,16 +1,6 @@
 import Machine
 
 // Bare shapes of what belongs to others, until theirs land.
-class TerminalPlaceholder {
-  public init() {}
-}
-func wakeClearedTid(_ address: UInt) {}
-extension Task {
-  func exitRobustList() {}
-}
-extension HostSpace {
-  static func waitForRoom() throws(Errno) {}
-}
 extension Process {
   func lastThreadLeaves() {}
 }

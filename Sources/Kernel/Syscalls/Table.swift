@@ -205,7 +205,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("fremovexattr"),  // 199
   SyscallEntry("tkill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTkill(t, a) },  // 200
   SyscallEntry("time"),  // 201
-  SyscallEntry("futex"),  // 202
+  SyscallEntry("futex", "ptr int int timespec ptr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFutex(t, a) },  // 202
   SyscallEntry("sched_setaffinity"),  // 203
   SyscallEntry("sched_getaffinity"),  // 204
   SyscallEntry("set_thread_area"),  // 205

@@ -8,8 +8,14 @@ import Synchronization
 /// sleeps. When the watch fires, the I/O thread clears `armed` and wakes the whole queue, and each who still waits arms
 /// again: so it does not matter whose events the last arming had.
 public final class HostReadiness: IOWatcher {
-  public let queue = WaitQueue()
+  public let queue: WaitQueue
   private let armed = Atomic<UInt32>(0)
+
+  /// `queue` may be shared by several descriptors that one thread looks after.
+  public init(descriptor: Int32, queue: WaitQueue = WaitQueue()) {
+    self.queue = queue
+    super.init(descriptor: descriptor)
+  }
 
   /// On the I/O thread.
   public override func ready(_ events: UInt32) {

@@ -81,7 +81,6 @@ extension Terminal {
     }
     if generation != self.generation { return [.in, .out, .error, .hangUp, .readNormal, .writeNormal] }
     return state.withLock { state in
-      state.pump()
       var events: PollEvents = []
       if state.discipline.hasInput(forPoll: true) { events = [.in, .readNormal] }
       if state.discipline.writable > 0 { events.formUnion([.out, .writeNormal]) }
