@@ -285,14 +285,14 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("move_pages"),  // 279
   SyscallEntry("utimensat"),  // 280
   SyscallEntry("epoll_pwait", "fd ptr int int ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait(t, a) },  // 281
-  SyscallEntry("signalfd"),  // 282
+  SyscallEntry("signalfd", "fd ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSignalfd(t, a) },  // 282
   SyscallEntry("timerfd_create", "int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdCreate(t, a) },  // 283
   SyscallEntry("eventfd", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd(t, a) },  // 284
   SyscallEntry("fallocate"),  // 285
   SyscallEntry("timerfd_settime", "fd int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdSettime(t, a) },  // 286
   SyscallEntry("timerfd_gettime", "fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdGettime(t, a) },  // 287
   SyscallEntry("accept4"),  // 288
-  SyscallEntry("signalfd4"),  // 289
+  SyscallEntry("signalfd4", "fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSignalfd4(t, a) },  // 289
   SyscallEntry("eventfd2", "uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd2(t, a) },  // 290
   SyscallEntry("epoll_create1", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate1(t, a) },  // 291
   SyscallEntry("dup3"),  // 292
