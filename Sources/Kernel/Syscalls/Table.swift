@@ -38,10 +38,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("dup"),  // 32
   SyscallEntry("dup2"),  // 33
   SyscallEntry("pause", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPause(t, a) },  // 34
-  SyscallEntry("nanosleep"),  // 35
-  SyscallEntry("getitimer"),  // 36
-  SyscallEntry("alarm"),  // 37
-  SyscallEntry("setitimer"),  // 38
+  SyscallEntry("nanosleep", "timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysNanosleep(t, a) },  // 35
+  SyscallEntry("getitimer", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetitimer(t, a) },  // 36
+  SyscallEntry("alarm", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysAlarm(t, a) },  // 37
+  SyscallEntry("setitimer", "int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetitimer(t, a) },  // 38
   SyscallEntry("getpid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpid(t, a) },  // 39
   SyscallEntry("sendfile"),  // 40
   SyscallEntry("socket"),  // 41
@@ -99,7 +99,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("fchown"),  // 93
   SyscallEntry("lchown"),  // 94
   SyscallEntry("umask"),  // 95
-  SyscallEntry("gettimeofday"),  // 96
+  SyscallEntry("gettimeofday", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGettimeofday(t, a) },  // 96
   SyscallEntry("getrlimit", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetrlimit(t, a) },  // 97
   SyscallEntry("getrusage", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetrusage(t, a) },  // 98
   SyscallEntry("sysinfo", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSysinfo(t, a) },  // 99
@@ -167,7 +167,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("chroot"),  // 161
   SyscallEntry("sync"),  // 162
   SyscallEntry("acct"),  // 163
-  SyscallEntry("settimeofday"),  // 164
+  SyscallEntry("settimeofday", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSettimeofday(t, a) },  // 164
   SyscallEntry("mount"),  // 165
   SyscallEntry("umount2"),  // 166
   SyscallEntry("swapon"),  // 167
@@ -204,7 +204,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("lremovexattr"),  // 198
   SyscallEntry("fremovexattr"),  // 199
   SyscallEntry("tkill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTkill(t, a) },  // 200
-  SyscallEntry("time"),  // 201
+  SyscallEntry("time", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTime(t, a) },  // 201
   SyscallEntry("futex", "ptr int int timespec ptr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFutex(t, a) },  // 202
   SyscallEntry("sched_setaffinity", "pid size ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedSetaffinity(t, a) },  // 203
   SyscallEntry("sched_getaffinity", "pid size ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetaffinity(t, a) },  // 204
@@ -225,15 +225,15 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("restart_syscall", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRestartSyscall(t, a) },  // 219
   SyscallEntry("semtimedop"),  // 220
   SyscallEntry("fadvise64"),  // 221
-  SyscallEntry("timer_create"),  // 222
-  SyscallEntry("timer_settime"),  // 223
-  SyscallEntry("timer_gettime"),  // 224
-  SyscallEntry("timer_getoverrun"),  // 225
-  SyscallEntry("timer_delete"),  // 226
-  SyscallEntry("clock_settime"),  // 227
-  SyscallEntry("clock_gettime"),  // 228
-  SyscallEntry("clock_getres"),  // 229
-  SyscallEntry("clock_nanosleep"),  // 230
+  SyscallEntry("timer_create", "int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerCreate(t, a) },  // 222
+  SyscallEntry("timer_settime", "int int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerSettime(t, a) },  // 223
+  SyscallEntry("timer_gettime", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerGettime(t, a) },  // 224
+  SyscallEntry("timer_getoverrun", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerGetoverrun(t, a) },  // 225
+  SyscallEntry("timer_delete", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerDelete(t, a) },  // 226
+  SyscallEntry("clock_settime", "int timespec") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClockSettime(t, a) },  // 227
+  SyscallEntry("clock_gettime", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClockGettime(t, a) },  // 228
+  SyscallEntry("clock_getres", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClockGetres(t, a) },  // 229
+  SyscallEntry("clock_nanosleep", "int int timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClockNanosleep(t, a) },  // 230
   SyscallEntry("exit_group", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExitGroup(t, a) },  // 231
   SyscallEntry("epoll_wait", "fd ptr int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollWait(t, a) },  // 232
   SyscallEntry("epoll_ctl", "fd int fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCtl(t, a) },  // 233
@@ -285,14 +285,14 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("move_pages"),  // 279
   SyscallEntry("utimensat"),  // 280
   SyscallEntry("epoll_pwait", "fd ptr int int ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait(t, a) },  // 281
-  SyscallEntry("signalfd"),  // 282
-  SyscallEntry("timerfd_create"),  // 283
+  SyscallEntry("signalfd", "fd ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSignalfd(t, a) },  // 282
+  SyscallEntry("timerfd_create", "int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdCreate(t, a) },  // 283
   SyscallEntry("eventfd", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd(t, a) },  // 284
   SyscallEntry("fallocate"),  // 285
-  SyscallEntry("timerfd_settime"),  // 286
-  SyscallEntry("timerfd_gettime"),  // 287
+  SyscallEntry("timerfd_settime", "fd int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdSettime(t, a) },  // 286
+  SyscallEntry("timerfd_gettime", "fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdGettime(t, a) },  // 287
   SyscallEntry("accept4"),  // 288
-  SyscallEntry("signalfd4"),  // 289
+  SyscallEntry("signalfd4", "fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSignalfd4(t, a) },  // 289
   SyscallEntry("eventfd2", "uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd2(t, a) },  // 290
   SyscallEntry("epoll_create1", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate1(t, a) },  // 291
   SyscallEntry("dup3"),  // 292
