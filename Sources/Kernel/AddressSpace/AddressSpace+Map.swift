@@ -94,6 +94,10 @@ extension AddressSpace {
         }
       }
       if !file.isReadable { throw .access }
+      if let path = file.path, path.mount.has(MS_NOEXEC) {
+        if request.protection & PROT_EXEC != 0 { throw .notPermitted }
+        flags.remove(.mayExecute)
+      }
     }
     return flags
   }

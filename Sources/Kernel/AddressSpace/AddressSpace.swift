@@ -24,7 +24,7 @@ struct AddressSpaceState: ~Copyable {
 /// fault takes it.
 public final class AddressSpace {
   /// The host process. In `mmu=none` all address spaces have the same.
-  public let host: HostSpace
+  public internal(set) final var host: HostSpace
   let state = Mutex(AddressSpaceState(), rank: .addressSpace)
   /// Tasks in it. At zero it is torn down.
   private let users = Atomic<Int>(1)
@@ -41,8 +41,6 @@ public final class AddressSpace {
   public final var executable = OwnedOptional<File>()
   /// /proc/PID/auxv: pairs of words, AT_NULL included.
   public final var auxiliary: [UInt] = []
-  /// Whether others may trace it and read its /proc files: PR_SET_DUMPABLE.
-  public final var isDumpable = true
   /// membarrier(2)'s registrations.
   public let barriers = Atomic<UInt32>(0)
 
@@ -60,10 +58,11 @@ public final class AddressSpace {
   public func join() { users.add(1, ordering: .relaxed) }
 
   /// A task leaves it: exit(2), or exec with others in it. The last one tears it down: its files close, its mappings leave
-  /// their lists. The task, which runs in it, keeps a reference until it has moved on.
-  public func leave() {
-    guard users.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+  /// their lists. The task, which runs in it, keeps a reference until it has moved on. Returns whether it was the last.
+  @discardableResult public func leave() -> Bool {
+    guard users.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return false }
     tearDown(unmap: !hasAddressSpaces)
+    return true
   }
 
   /// Empties it. `unmap`: the host space goes on serving others, so what was mapped must leave it.

@@ -38,6 +38,24 @@ public struct AreaMap: ~Copyable {
 
   public init() {}
 
+  /// A copy for a child: what is marked so stays behind, nothing is locked, and `mapping` says what stands for a file's
+  /// mapping. Errors: ENOMEM.
+  init(copying other: borrowing AreaMap, _ mapping: (FileMapping) -> FileMapping) throws(Errno) {
+    var leaves: [UInt] = []
+    tree = try AreaTree(copying: other.tree) { area in
+      if let old = area.mapping { area.mapping = mapping(old) }
+      area.flags.subtract([.locked, .lockedOnFault])
+      if area.flags.contains(.dontFork) { leaves.append(area.start) }
+    }
+    for start in leaves { tree.remove(start) }
+    var totals = AreaTotals()
+    tree.forEach { area in
+      area.mapping?.attach()
+      totals.count(area, 1)
+    }
+    self.totals = totals
+  }
+
   public var count: Int { tree.count }
   /// Room for one operation: at most two splits and a new area.
   public mutating func reserve() throws(Errno) { try tree.reserve(4) }

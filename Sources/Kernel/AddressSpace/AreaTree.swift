@@ -35,6 +35,28 @@ public struct AreaTree: ~Copyable {
     root = nil
     spare = nil
   }
+  /// A copy, for fork: `body` changes each area's copy, but not where it lies. Errors: ENOMEM.
+  init(copying other: borrowing AreaTree, _ body: (inout Area) -> Void) throws(Errno) {
+    root = nil
+    spare = nil
+    root = try Self.copy(other.root, body)
+    count = other.count
+  }
+  private static func copy(_ node: Node?, _ body: (inout Area) -> Void) throws(Errno) -> Node? {
+    guard let node else { return nil }
+    let new = try Node.make(node[])
+    new[].left = nil
+    new[].right = nil
+    do throws(Errno) {
+      new[].left = try copy(node[].left, body)
+      body(&new[].area)
+      new[].right = try copy(node[].right, body)
+      return new
+    } catch {
+      destroy(new)
+      throw error
+    }
+  }
   deinit {
     Self.destroy(root)
     var at = spare

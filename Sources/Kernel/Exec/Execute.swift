@@ -11,19 +11,36 @@ struct ExecRequest {
   var path: [UInt8]
   var file: File
   var arguments: ExecArguments
+  /// A script could not be opened again by `path`: its descriptor is closed by then.
+  var isUnreachable = false
 }
 
 /// What was found of it: the file that is an ELF program, and its dynamic loader.
 struct ExecPlan {
-  var path: [UInt8]                      // of the file that was named: comm
+  var path: [UInt8]                      // of the file that was named: comm, AT_EXECFN
   var program: ProgramFile
   var interpreter: ProgramFile?
   var arguments: ExecArguments
-  var credentials: Credentials
-  var isSecure = false
+  var credentials: ExecCredentials
 }
 
 extension Task {
+  /// Implements execve(2) and execveat(2) for a guest: its strings are copied, then as `execute(_:)`.
+  func execute(
+    _ directory: Int32, _ path: [UInt8], _ flags: Int32, arguments: UserPointer<UInt>, environment: UserPointer<UInt>
+  ) throws(Errno) {
+    let file = try openExecutable(directory, path, flags)
+    var strings = ExecArguments(stackLimit: memoryLimits.stack)
+    try strings.copyIn(arguments: arguments, environment: environment)
+    var request = ExecRequest(path: path, file: file, arguments: strings)
+    if directory != AT_FDCWD && path.first != 47 {
+      request.path = Array("/dev/fd/\(directory)".utf8)
+      if !path.isEmpty { request.path += [47] + path }
+      request.isUnreachable = (try? table.with { (t) throws(Errno) in try t.closesOnExec(Int(directory)) }) ?? false
+    }
+    try execute(request)
+  }
+
   /// Implements execve(2) once the file is open. When it returns, the registers are the new program's. What it throws
   /// before the point of no return leaves the old program as it was; after it, the process is on its way to die.
   func execute(_ request: ExecRequest) throws(Errno) {
@@ -32,9 +49,14 @@ extension Task {
       Log.warning("\(String(decoding: plan.path, as: UTF8.self)): not position-independent: it cannot run with mmu=none")
       throw .notExecutable
     }
-    let home = try newHome()
+    let wasAlone = process.threadCount == 1 && isLeader
+    try process.killOtherThreads(self)     // where this throws, the task dies on its way out
+    let home: HostSpace
+    do throws(Errno) { home = try newHome() } catch {
+      if !wasAlone { failExec() }
+      throw error
+    }
     do throws(Errno) {
-      try process.killOtherThreads(self)
       try replaceProgram(plan, home)
     } catch {
       failExec()
@@ -51,58 +73,76 @@ extension Task {
       let head = try file.bytes(at: 0, count: Script.lineLimit)
       guard let script = try Script(head) else {
         let program = try ProgramFile(file, head: head)
-        var interpreter: ProgramFile?
-        if let loader = try program.interpreterPath() {
-          let loaderFile = try openExecutable(loader)
-          let loaderHead = try loaderFile.bytes(at: 0, count: Script.lineLimit)
-          do throws(Errno) { interpreter = try ProgramFile(loaderFile, head: loaderHead) } catch {
-            throw error == .notExecutable ? Errno(ELIBBAD) : error
-          }
-        }
+        let ignoresModes = file.path.map { $0.mount.has(MS_NOSUID) } ?? true
+        let inode = file.inode
         return ExecPlan(
-          path: request.path, program: program, interpreter: interpreter, arguments: arguments,
-          credentials: credentials.borrowed.object)
+          path: request.path, program: program, interpreter: try openInterpreter(program), arguments: arguments,
+          credentials: credentials.borrowed.with { ExecCredentials($0, file: inode, ignoresModes: ignoresModes) })
       }
+      if request.isUnreachable { throw .noEntry }
       try arguments.prepend(script: script, path: path)
       path = script.interpreter
-      file = try openExecutable(path)
+      file = try openExecutable(AT_FDCWD, path)
     }
     throw .loop
+  }
+
+  private func openInterpreter(_ program: ProgramFile) throws(Errno) -> ProgramFile? {
+    guard let path = try program.interpreterPath() else { return nil }
+    let file = try openExecutable(AT_FDCWD, path)
+    let head = try file.bytes(at: 0, count: Script.lineLimit)
+    do throws(Errno) { return try ProgramFile(file, head: head) } catch {
+      throw error == .notExecutable ? Errno(ELIBBAD) : error
+    }
   }
 
   /// The host process for the new program: the one that it is in where nobody else is, else a fresh one. Errors: EAGAIN,
   /// `.restart` where the task is killed meanwhile.
   private func newHome() throws(Errno) -> HostSpace {
-    if !hasAddressSpaces { return try sharedHost() }
-    if let space = addressSpace.borrowed, space.with({ $0.isPrivate || $0.userCount == threadCount }) {
-      return space.with { $0.host }
+    if !hasAddressSpaces {
+      // The first program makes the one for all.
+      if !guestHost.isSet { guestHost.set(try HostSpace.fresh()) }
+      return guestHost.borrowed.object
     }
+    if let space = addressSpace.borrowed, space.with({ $0.isPrivate }) { return space.with { $0.host } }
     return try HostSpace.fresh()
-  }
-
-  /// In `mmu=none` the one for all; the first program makes it.
-  private func sharedHost() throws(Errno) -> HostSpace {
-    if guestHost.isSet { return guestHost.borrowed.object }
-    let host = try HostSpace.fresh()
-    guestHost.set(host)
-    return host
   }
 
   /// Past the point of no return.
   private func replaceProgram(_ plan: ExecPlan, _ home: HostSpace) throws(Errno) {
-    leaveOldSpace()
-    let new = AddressSpace(host: home)
+    leaveAddressSpace()
     let old = addressSpace.borrowed?.object
-    let isInPlace = hasAddressSpaces && old != nil && old?.host === home
-    if isInPlace, let old {
+    if let old, hasAddressSpaces, old.host === home {
       old.tearDown(unmap: false)
+      setAddressSpace(nil)
       try HostMemory.wipe()
     } else {
       Scheduler.move(to: home)
+      setAddressSpace(nil)
+      old?.leave()
     }
+    let new = AddressSpace(host: home)
     setAddressSpace(new)
-    if !isInPlace, let old { old.leave() }
+    resetForExec(plan)
     try load(plan, new)
+  }
+
+  /// What does not outlive execve(2).
+  private func resetForExec(_ plan: ExecPlan) {
+    process.signals.resetForExec()
+    signals.resetForExec()
+    process.noteExec(self, changedIdentity: plan.credentials.isSecure)
+    setCredentials(plan.credentials.credentials)
+    if let files = files.borrowed {
+      // A table shared with another process is left to it.
+      if files.with({ $0.users > 1 }) {
+        let shared = files.object
+        setFiles(shared.copy())
+        shared.leave(self)
+      }
+      table.with { $0.closeOnExec(self) }
+    }
+    name = Self.commandName(plan.path)
   }
 
   private func load(_ plan: ExecPlan, _ space: AddressSpace) throws(Errno) {
@@ -135,9 +175,8 @@ extension Task {
     space.executable.replace(plan.program.file)
     let stack = InitialStack(
       arguments: plan.arguments, fileName: plan.path, program: program, headerCount: plan.program.image.headerCount,
-      interpreterBase: base, credentials: plan.credentials, isSecure: plan.isSecure)
+      interpreterBase: base, credentials: plan.credentials.credentials, isSecure: plan.credentials.isSecure)
     let pointer = try stack.write(to: space, below: top, shift: placement.stackShift)
-    name = Self.commandName(plan.path)
     resetContext()
     enterProgram(at: entry, stack: pointer)
   }
@@ -151,3 +190,13 @@ extension Task {
 
 /// In `mmu=none`: the host process of all programs.
 let guestHost = KernelGlobal<HostSpace>()
+
+/// Runs a program for the kernel, in `task`, the caller: the machine's first. It runs once the caller's way leads out of the
+/// kernel. Errors: those of execve(2).
+func execute(_ task: Task, path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]) throws(Errno) {
+  let file = try task.openExecutable(AT_FDCWD, path)
+  var strings = ExecArguments(stackLimit: task.memoryLimits.stack)
+  for argument in arguments { try strings.addArgument(argument) }
+  for variable in environment { try strings.addEnvironment(variable) }
+  try task.execute(ExecRequest(path: path, file: file, arguments: strings))
+}

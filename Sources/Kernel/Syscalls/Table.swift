@@ -62,7 +62,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("clone", "flags:clone ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone(t, a) },  // 56
   SyscallEntry("fork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFork(t, a) },  // 57
   SyscallEntry("vfork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysVfork(t, a) },  // 58
-  SyscallEntry("execve"),  // 59
+  SyscallEntry("execve", "path ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExecve(t, a) },  // 59
   SyscallEntry("exit", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExit(t, a) },  // 60
   SyscallEntry("wait4", "pid ptr flags:wait ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWait4(t, a) },  // 61
   SyscallEntry("kill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysKill(t, a) },  // 62
@@ -205,7 +205,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("fremovexattr"),  // 199
   SyscallEntry("tkill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTkill(t, a) },  // 200
   SyscallEntry("time"),  // 201
-  SyscallEntry("futex"),  // 202
+  SyscallEntry("futex", "ptr int int timespec ptr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFutex(t, a) },  // 202
   SyscallEntry("sched_setaffinity"),  // 203
   SyscallEntry("sched_getaffinity"),  // 204
   SyscallEntry("set_thread_area"),  // 205
@@ -325,7 +325,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("memfd_create"),  // 319
   SyscallEntry("kexec_file_load"),  // 320
   SyscallEntry("bpf"),  // 321
-  SyscallEntry("execveat"),  // 322
+  SyscallEntry("execveat", "dirfd path ptr ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExecveat(t, a) },  // 322
   SyscallEntry("userfaultfd"),  // 323
   SyscallEntry("membarrier"),  // 324
   SyscallEntry("mlock2"),  // 325

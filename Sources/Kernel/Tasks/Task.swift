@@ -10,6 +10,7 @@ public final class Task: Thread {
   public internal(set) var id: Int
   public let process: Process
   public let signals: TaskSignals
+  let futexWaiter = FutexWaiter()
   // The four are changed by the task itself (execve, unshare, setuid…), or by whoever made it before it starts.
   public var credentials: Owned<Credentials>
   public var files: OwnedOptional<FileTable>            // nil once it exits
@@ -63,6 +64,7 @@ public final class Task: Thread {
     self.fileSystem = OwnedOptional(fileSystem)
     self.addressSpace = OwnedOptional(addressSpace)
     try super.init(space: space, isGuest: isGuest)
+    futexWaiter.task = Borrowed(self)
     process.signals.add(self)
   }
   deinit { process.signals.remove(signals) }

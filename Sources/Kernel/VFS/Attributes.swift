@@ -48,8 +48,9 @@ enum Attributes {
   }
   @inline(never) private static func dropPrivilegesNow(_ inode: Inode) throws(Errno) {
     guard inode.isRegular, let mode = withoutPrivileges(inode.mode) else { return }
-    let keeps = Task.withCurrentTask { task in task.credentials.borrowed.with { $0.has(CAP_FSETID) } }
-    if keeps { return }
+    #if hasFeature(Embedded)
+    if Task.withCurrentTask({ task in task.credentials.borrowed.with { $0.has(CAP_FSETID) } }) { return }
+    #endif
     var change = AttributeChange()
     change.mode = mode
     try inode.setAttributes(change)
@@ -82,13 +83,5 @@ enum Attributes {
       try inode.setAttributes(change)
       try dropPrivileges(inode)
     }
-  }
-}
-
-/// RLIMIT_FSIZE.
-enum Limits {
-  /// Errors: EFBIG, with SIGXFSZ.
-  @inline(__always) static func checkFileSize(_ end: Int) throws(Errno) {
-    if Task.withCurrentTask({ $0.process.limits.soft(RLIMIT_FSIZE) < end }) { throw .fileTooBig }
   }
 }

@@ -39,23 +39,20 @@ public final class CachedFile {
   }
   /// The same where it is resident already.
   public func memoryOffset(_ page: Int) -> UInt? { pages.withLock { _ in cache.memoryOffset(page) } }
-
-  /// The resident pages from `page` on, below `end`, that lie in a row in kernel memory too; nil where `page` is not.
+  /// The first resident page from `page` on, below `end`.
+  public func nextResident(_ page: Int, below end: Int) -> Int? { pages.withLock { _ in cache.nextResident(page, below: end) } }
+  /// Resident pages in a row, from `page` on and below `end`, as one range of kernel memory; nil where `page` is not resident.
   func residentRun(_ page: Int, below end: Int) -> ResidentRun? {
-    pages.withLock { _ in
-      guard page < end, let offset = cache.memoryOffset(page),
-        let bytes = cache.bytes(at: page << 12, limit: (end - page) << 12)
+    pages.withLock { _ -> ResidentRun? in
+      guard page < end, let offset = cache.memoryOffset(page), let bytes = cache.bytes(at: page << 12, limit: (end - page) << 12)
       else { return nil }
       return ResidentRun(offset: offset, pages: bytes.count >> 12)
     }
   }
-  /// The first resident page from `page` on, below `end`.
-  func nextResident(_ page: Int, below end: Int) -> Int? {
-    pages.withLock { _ in cache.nextResident(page, below: end) }
-  }
 
   private func fresh(_ page: Int) throws(Errno) -> KernelBytes {
     if let bytes = cache.page(page) { return bytes }
+    try MemoryBound.check(4096, or: .noSpace)
     if let quota, !quota.take(1) { throw .noSpace }
     do throws(Errno) {
       return try cache.makeResident(page)

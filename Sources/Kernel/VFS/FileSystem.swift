@@ -17,6 +17,9 @@ open class FileSystem {
   /// Held by a rename between two of its directories.
   public final let renameLock = Mutex<Void>((), rank: .rename)
   private let nextNumber = Atomic<UInt64>(1)
+  /// Its files that are open for writing: with one it does not become read-only.
+  public final let writers = Atomic<Int>(0)
+  let mountCount = Atomic<Int>(0)
 
   public init(type: StaticString, magic: Int) {
     self.type = type
@@ -35,8 +38,10 @@ open class FileSystem {
   open var options: [UInt8] { [] }
   /// MS_REMOUNT with options. `isReadOnly` is set by the caller.
   open func remount(_ options: [UInt8]) throws(Errno) {}
-  /// The last mount of it is gone. `root` is its root.
+  /// The last mount of it is gone, with everything open in it. `root` is its root. Called without locks.
   open func shutDown(_ root: Dentry) {}
+  /// A `MemoryInode` of it is gone.
+  open func inodeFreed() {}
   /// Whether a cached name must be looked at again at every use: see `Inode.revalidate`.
   open var revalidates: Bool { false }
   /// Whether names may be kept as known not to be there.

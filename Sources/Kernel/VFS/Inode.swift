@@ -170,11 +170,15 @@ extension Inode {
     while true {
       if old < 0 { throw .textBusy }
       let (done, now) = writers.compareExchange(expected: old, desired: old + 1, ordering: .acquiringAndReleasing)
-      if done { return }
+      if done { break }
       old = now
     }
+    fileSystem.writers.add(1, ordering: .relaxed)
   }
-  public final func endWriting() { writers.subtract(1, ordering: .releasing) }
+  public final func endWriting() {
+    writers.subtract(1, ordering: .releasing)
+    fileSystem.writers.subtract(1, ordering: .relaxed)
+  }
   /// Someone runs it; `endRunning` follows. Errors: ETXTBSY where it is open for writing.
   public final func beginRunning() throws(Errno) {
     var old = writers.load(ordering: .relaxed)

@@ -45,6 +45,28 @@ public final class MountTable {
     withExtendedLifetime(old) {}
   }
 
+  /// Whether nobody but the table holds `mount`, which is in it.
+  func isIdle(_ mount: Borrowed<Mount>) -> Bool { table.withLock { _ in mount.isUnique } }
+  /// Makes `new` the root of the tree in place of `old`, which goes to `place`: pivot_root(2).
+  func pivot(_ new: Mount, _ old: Mount, to place: Path) {
+    var dropped: (Mount?, Dentry?) = (nil, nil)
+    table.withLock { t in
+      new.mountpoint?.mountCount -= 1
+      dropped = (new.parent, new.mountpoint)
+      if let parent = old.parent, let mountpoint = old.mountpoint {
+        new.parent = parent
+        new.mountpoint = mountpoint
+      } else {
+        new.parent = nil
+        new.mountpoint = nil
+      }
+      old.parent = place.mount
+      old.mountpoint = place.dentry
+      place.dentry.mountCount += 1
+    }
+    withExtendedLifetime(dropped) {}
+  }
+
   /// What is mounted on `place`, if anything.
   @inline(__always) public func mounted(on place: Path) -> Mount? {
     if place.dentry.mountCount == 0 { return nil }

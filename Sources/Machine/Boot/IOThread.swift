@@ -38,6 +38,23 @@ enum IOThread {
     event.events = LINUX_EPOLLIN
     event.data = 0
     check(unsafe hostCall(__NR_epoll_ctl, epoll, Int(EPOLL_CTL_ADD), timer, address(&event)), "epoll_ctl")
+    if bootBlock.header.kickMicroseconds != 0 { startKicks(epoll) }
+  }
+
+  /// For tests: every vCPU is kicked as often as the boot block says.
+  private static func startKicks(_ epoll: Int) {
+    let timer = hostCall(__NR_timerfd_create, Int(CLOCK_MONOTONIC), Int(O_CLOEXEC | O_NONBLOCK))
+    check(timer, "timerfd_create")
+    var event = linux_epoll_event()
+    event.events = LINUX_EPOLLIN
+    event.data = 1
+    check(unsafe hostCall(__NR_epoll_ctl, epoll, Int(EPOLL_CTL_ADD), timer, address(&event)), "epoll_ctl")
+    var time = linux_itimerspec()
+    time.it_interval.tv_sec = Int(bootBlock.header.kickMicroseconds / 1_000_000)
+    time.it_interval.tv_nsec = Int(bootBlock.header.kickMicroseconds % 1_000_000) * 1000
+    time.it_value = time.it_interval
+    check(unsafe hostCall(__NR_timerfd_settime, timer, 0, address(&time), 0), "timerfd_settime")
+    unsafe kickDescriptor = Int32(truncatingIfNeeded: timer)
   }
 
   static func run() -> Never {
@@ -50,6 +67,12 @@ enum IOThread {
         var expirations: UInt64 = 0
         unsafe _ = hostCall(__NR_read, Int(hostTimerDescriptor), address(&expirations), 8)
         Timers.hostTimerFired()
+      } else if event.data == 1 {
+        var expirations: UInt64 = 0
+        unsafe _ = hostCall(__NR_read, Int(kickDescriptor), address(&expirations), 8)
+        for id in 0..<Processor.count where unsafe machine_vcpu_at(UInt32(id)).pointee.idle == 0 {
+          unsafe kick(machine_vcpu_at(UInt32(id)))
+        }
       } else if let pointer = unsafe UnsafeMutableRawPointer(bitPattern: UInt(event.data)) {
         let events = event.events
         // SAFETY: `arm` counted the watcher for the machine's life.
@@ -58,4 +81,5 @@ enum IOThread {
     }
   }
 }
+nonisolated(unsafe) private var kickDescriptor: Int32 = -1
 nonisolated(unsafe) private var ioDescriptor: Int32 = -1  // SAFETY: written at boot

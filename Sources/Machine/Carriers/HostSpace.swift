@@ -1,5 +1,6 @@
 import CLinux
 import CMachine
+import Synchronization
 
 /// The machine's half of an address space: a host process and its carriers. In `mmu=none` all tasks share one. Root's own
 /// has no guest memory; kernel threads and killed tasks run there.
@@ -55,6 +56,7 @@ public final class HostSpace: Listed {
     guard users == 0, !isRoot, !isDead, unsafe machineHasAddressSpaces else { return }
     if isWiped && SpacePool.put(self) { return }
     isDying = true
+    dyingSpaces.add(1, ordering: .sequentiallyConsistent)
     // Its parked carriers must leave: whoever is awake in it does that. Where nobody is, one is woken for it.
     if !hasActiveCarrier, let carrier = unsafe carriers {
       unsafe arch_store32(&carrier.pointee.baton, 2)

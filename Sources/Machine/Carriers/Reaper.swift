@@ -28,12 +28,14 @@ enum Reaper {
     }
     space.with { space in
       let isOrderly = space.isDying && status & 0x7f == 0
+      if space.isDying { dyingSpaces.subtract(1, ordering: .sequentiallyConsistent) }
       space.isDead = true
       if !isOrderly { mourn(space) }
       space.freeCarriers()
     }
     Posts.release(space)
     Scheduler.unlock()
+    unsafe spaceWaiters.unsafelyUnwrapped.wakeAll()
     unsafe kick(machine_vcpu_at(0))
   }
 

@@ -139,6 +139,14 @@ extension HostSpace {
     return space
   }
 
+  /// Back-pressure: waits while too many host processes are being torn down. Errors: `.restart` where the task is killed.
+  public static func waitForRoom() throws(Errno) {
+    if dyingSpaces.load(ordering: .relaxed) < 64 { return }
+    try unsafe spaceWaiters.unsafelyUnwrapped.wait(.killable) { () throws(Errno) in
+      dyingSpaces.load(ordering: .sequentiallyConsistent) < 32
+    }
+  }
+
   /// Makes one more carrier in the address space that the caller runs in, for a vCPU that wants one.
   func addCarrier() {
     Scheduler.lock()
@@ -187,6 +195,8 @@ func requestSpaces() {
 }
 nonisolated(unsafe) var spaceFailure = 0
 let waitingForSpaces = Atomic<Int>(0)
+/// Spaces whose process is on its way out and not reaped yet.
+let dyingSpaces = Atomic<Int>(0)
 
 /// Somebody may have work that an idle vCPU could steal.
 func kickIdle() {

@@ -249,7 +249,9 @@ extension Scheduler {
     }
     unsafe vcpu.pointee.idle = 0
     unlock()
+    StopBarrier.pass()
     Timers.run(id)
+    Posts.drain()
     lock()
     return nil
   }

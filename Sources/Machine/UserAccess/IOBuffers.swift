@@ -102,6 +102,13 @@ import CMachine
     return done
   }
 
+  /// Leaves at most `count` bytes to go.
+  @inline(__always) public mutating func cut(to count: Int) {
+    if count >= self.count { return }
+    self.count = max(count, 0)
+    rest = min(rest, self.count)
+  }
+
   private mutating func move(_ base: UnsafeMutableRawPointer, _ limit: Int, out: Bool) throws(Errno) -> Int {
     var done = 0
     while done < limit && count > 0 {

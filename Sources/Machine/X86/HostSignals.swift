@@ -186,6 +186,7 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
   unsafe _ = arch_exchange32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 0)
   unsafe vcpu.pointee.quiescent &+= 1
   let id = unsafe Int(vcpu.pointee.id)
+  StopBarrier.pass()
   Timers.run(id)
   Posts.drain()
   Thread.withCurrent { thread in

@@ -1,0 +1,11 @@
+import Machine
+
+/// Swift's own allocations trap when kernel memory is used up, so what the guest can make many of asks here first. A
+/// share of `mem=` is kept back for what may not fail.
+enum MemoryBound {
+  /// Errors: `error`, where `count` more bytes would take memory below the reserve.
+  @inline(__always) static func check(_ count: Int, or error: Errno = .noMemory) throws(Errno) {
+    let usage = MemoryUsage.current
+    if usage.charged &+ count > usage.total &- min(usage.total &>> 5, 16 << 20) { throw error }
+  }
+}
