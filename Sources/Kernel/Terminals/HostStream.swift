@@ -31,7 +31,7 @@ public final class HostStream: File {
     isFile = type == FileType.regular || type == FileType.blockDevice
     self.descriptor = descriptor
     self.readiness = readiness
-    super.init(inode: HostStreamInode(HostDescriptor(number), status), flags: flags)
+    super.init(inode: try HostStreamInode(number), flags: flags)
     position = -1
   }
 

@@ -7,7 +7,10 @@ public final class HostStreamInode: Inode {
   /// The stream's; it stays open for the machine's life.
   private let descriptor: HostDescriptor
 
-  init(_ descriptor: consuming HostDescriptor, _ status: linux_stat) {
+  /// Errors: EBADF.
+  init(_ number: Int32) throws(Errno) {
+    guard let descriptor = HostDescriptor.inherited(number) else { throw .badDescriptor }
+    let status = try descriptor.status()
     self.descriptor = descriptor
     super.init(
       fileSystem: hostStreams.with { $0.fileSystem }, number: UInt64(status.st_ino), mode: status.st_mode,

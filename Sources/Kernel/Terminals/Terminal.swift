@@ -55,6 +55,12 @@ open class Terminal {
   func modesChanged(_ state: inout TerminalState, from old: TerminalModes) {}
   /// What a change may keep of the control modes.
   func adjust(_ modes: inout TerminalModes) {}
+  /// Opens it; a session's leader without a terminal gets it unless O_NOCTTY. Errors: EBUSY (TIOCEXCL), EIO.
+  func open(_ inode: Inode, _ path: Path?, _ flags: Int32) throws(Errno) -> File {
+    let file = TerminalFile(self, inode: inode, path: path, flags: flags)
+    try file.checkOpen()
+    return file
+  }
   /// A file that was open on it is closed.
   open func closed() {}
   /// What ttyname(3) finds: `/dev/pts/3`.

@@ -14,15 +14,17 @@ final class TerminalFile: File {
   }
   deinit { terminal.closed() }
 
-  /// What a successful open does on top: TIOCEXCL, the controlling terminal. Errors: EBUSY.
-  func opened(mayControl: Bool) throws(Errno) {
+  /// What open(2) does on top. Errors: EBUSY.
+  func checkOpen() throws(Errno) {
     try Task.withCurrentTask { (task: Task) throws(Errno) in
       if terminal.state.withLock({ $0.isExclusive }), !task.credentials.borrowed.with({ $0.has(CAP_SYS_ADMIN) }) {
         throw .busy
       }
-      if mayControl && flags & O_NOCTTY == 0 && isReadable { terminal.becomeControlling(task) }
+      if flags & O_NOCTTY == 0 && isReadable { terminal.becomeControlling(task) }
     }
   }
+  /// What ttyname(3) finds where it has no path.
+  override var label: [UInt8] { terminal.name }
 
   override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
     try terminal.read(&buffers, generation: generation, isNonBlocking: isNonBlocking)

@@ -4,9 +4,9 @@ import CMachine
 /// What the guest's open file descriptions on the host's descriptors need: the calls on one descriptor. Errors are the
 /// host's own numbers, which mean the same to the guest.
 extension HostDescriptor {
-  /// A descriptor that stays open for the machine's life, or nil where it is closed.
+  /// A descriptor that Martlet was started with and that stays open for the machine's life, or nil where it is closed.
   public static func inherited(_ number: Int32) -> HostDescriptor? {
-    hostCall(__NR_fcntl, Int(number), Int(F_GETFD)) < 0 ? nil : HostDescriptor(number)
+    hostCall(__NR_fcntl, Int(number), Int(F_GETFD)) < 0 ? nil : HostDescriptor(keeping: number)
   }
 
   @inline(__always) func call(_ call: Int32, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0) throws(Errno)

@@ -84,9 +84,17 @@ public enum HostMemory {
   }
 }
 
-/// A descriptor of the host, with one owner; closed at the end of its life.
+/// A descriptor of the host, with one owner; closed at the end of its life, but for those that stay for the machine's.
 public struct HostDescriptor: ~Copyable {
   public let number: Int32
-  public init(_ number: Int32) { self.number = number }
-  deinit { _ = hostCall(__NR_close, Int(number)) }
+  private let isKept: Bool
+  public init(_ number: Int32) {
+    self.number = number
+    isKept = false
+  }
+  init(keeping number: Int32) {
+    self.number = number
+    isKept = true
+  }
+  deinit { if !isKept { _ = hostCall(__NR_close, Int(number)) } }
 }
