@@ -41,7 +41,7 @@ extension File {
         var offset = position
         let count = try write(&buffers, at: &offset)
         if count <= 0 { return }
-        position = offset + (isSeekable ? count : 0)
+        if isSeekable { position = offset + count }
         done += count
       }
     } catch {}

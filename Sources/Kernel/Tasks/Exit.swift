@@ -35,7 +35,7 @@ extension Process {
     }
   }
 
-  /// Tells the threads that wait for others to go.
+  /// Tells the threads that wait for others to go, and those who watch a pidfd.
   func threadsChanged() { threadQueue.wakeAll() }
 
   /// For execve(2): ends all other threads and waits until they are gone; `task` becomes the leader, whose id it takes
