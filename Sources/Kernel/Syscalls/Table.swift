@@ -427,7 +427,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry(""),  // 421
   SyscallEntry(""),  // 422
   SyscallEntry(""),  // 423
-  SyscallEntry("pidfd_send_signal"),  // 424
+  SyscallEntry("pidfd_send_signal", "fd signal ptr uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPidfdSendSignal(t, a) },  // 424
   SyscallEntry("io_uring_setup"),  // 425
   SyscallEntry("io_uring_enter"),  // 426
   SyscallEntry("io_uring_register"),  // 427
@@ -437,11 +437,11 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("fsconfig"),  // 431
   SyscallEntry("fsmount"),  // 432
   SyscallEntry("fspick"),  // 433
-  SyscallEntry("pidfd_open"),  // 434
+  SyscallEntry("pidfd_open", "pid flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPidfdOpen(t, a) },  // 434
   SyscallEntry("clone3", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone3(t, a) },  // 435
   SyscallEntry("close_range", "fd fd hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCloseRange(t, a) },  // 436
   SyscallEntry("openat2", "dirfd path ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysOpenat2(t, a) },  // 437
-  SyscallEntry("pidfd_getfd"),  // 438
+  SyscallEntry("pidfd_getfd", "fd fd uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPidfdGetfd(t, a) },  // 438
   SyscallEntry("faccessat2", "dirfd path int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFaccessat2(t, a) },  // 439
   SyscallEntry("process_madvise"),  // 440
   SyscallEntry("epoll_pwait2", "fd ptr int timespec ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait2(t, a) },  // 441
