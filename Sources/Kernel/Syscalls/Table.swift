@@ -44,21 +44,21 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("setitimer", "int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetitimer(t, a) },  // 38
   SyscallEntry("getpid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpid(t, a) },  // 39
   SyscallEntry("sendfile", "fd fd ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSendfile(t, a) },  // 40
-  SyscallEntry("socket"),  // 41
-  SyscallEntry("connect"),  // 42
-  SyscallEntry("accept"),  // 43
-  SyscallEntry("sendto"),  // 44
-  SyscallEntry("recvfrom"),  // 45
-  SyscallEntry("sendmsg"),  // 46
-  SyscallEntry("recvmsg"),  // 47
-  SyscallEntry("shutdown"),  // 48
-  SyscallEntry("bind"),  // 49
-  SyscallEntry("listen"),  // 50
-  SyscallEntry("getsockname"),  // 51
-  SyscallEntry("getpeername"),  // 52
-  SyscallEntry("socketpair"),  // 53
-  SyscallEntry("setsockopt"),  // 54
-  SyscallEntry("getsockopt"),  // 55
+  SyscallEntry("socket", "int int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSocket(t, a) },  // 41
+  SyscallEntry("connect", "fd sockaddr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysConnect(t, a) },  // 42
+  SyscallEntry("accept", "fd ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysAccept(t, a) },  // 43
+  SyscallEntry("sendto", "fd buf:in size hex sockaddr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSendto(t, a) },  // 44
+  SyscallEntry("recvfrom", "fd buf:out size hex ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRecvfrom(t, a) },  // 45
+  SyscallEntry("sendmsg", "fd ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSendmsg(t, a) },  // 46
+  SyscallEntry("recvmsg", "fd ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRecvmsg(t, a) },  // 47
+  SyscallEntry("shutdown", "fd int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShutdown(t, a) },  // 48
+  SyscallEntry("bind", "fd sockaddr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysBind(t, a) },  // 49
+  SyscallEntry("listen", "fd int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysListen(t, a) },  // 50
+  SyscallEntry("getsockname", "fd ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsockname(t, a) },  // 51
+  SyscallEntry("getpeername", "fd ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpeername(t, a) },  // 52
+  SyscallEntry("socketpair", "int int int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSocketpair(t, a) },  // 53
+  SyscallEntry("setsockopt", "fd int int ptr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetsockopt(t, a) },  // 54
+  SyscallEntry("getsockopt", "fd int int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsockopt(t, a) },  // 55
   SyscallEntry("clone", "flags:clone ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone(t, a) },  // 56
   SyscallEntry("fork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFork(t, a) },  // 57
   SyscallEntry("vfork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysVfork(t, a) },  // 58
@@ -278,10 +278,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("unshare", "flags:clone") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUnshare(t, a) },  // 272
   SyscallEntry("set_robust_list", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetRobustList(t, a) },  // 273
   SyscallEntry("get_robust_list", "pid ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetRobustList(t, a) },  // 274
-  SyscallEntry("splice"),  // 275
-  SyscallEntry("tee"),  // 276
+  SyscallEntry("splice", "fd ptr fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSplice(t, a) },  // 275
+  SyscallEntry("tee", "fd fd size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTee(t, a) },  // 276
   SyscallEntry("sync_file_range", "fd offset offset hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSyncFileRange(t, a) },  // 277
-  SyscallEntry("vmsplice"),  // 278
+  SyscallEntry("vmsplice", "fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysVmsplice(t, a) },  // 278
   SyscallEntry("move_pages"),  // 279
   SyscallEntry("utimensat", "dirfd path timespec hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUtimensat(t, a) },  // 280
   SyscallEntry("epoll_pwait", "fd ptr int int ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait(t, a) },  // 281
@@ -291,7 +291,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("fallocate", "fd hex offset offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFallocate(t, a) },  // 285
   SyscallEntry("timerfd_settime", "fd int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdSettime(t, a) },  // 286
   SyscallEntry("timerfd_gettime", "fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdGettime(t, a) },  // 287
-  SyscallEntry("accept4"),  // 288
+  SyscallEntry("accept4", "fd ptr ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysAccept4(t, a) },  // 288
   SyscallEntry("signalfd4", "fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSignalfd4(t, a) },  // 289
   SyscallEntry("eventfd2", "uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd2(t, a) },  // 290
   SyscallEntry("epoll_create1", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate1(t, a) },  // 291
@@ -302,7 +302,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("pwritev", "fd iovec int offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwritev(t, a) },  // 296
   SyscallEntry("rt_tgsigqueueinfo", "pid pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtTgsigqueueinfo(t, a) },  // 297
   SyscallEntry("perf_event_open"),  // 298
-  SyscallEntry("recvmmsg"),  // 299
+  SyscallEntry("recvmmsg", "fd ptr uint hex timespec") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRecvmmsg(t, a) },  // 299
   SyscallEntry("fanotify_init"),  // 300
   SyscallEntry("fanotify_mark"),  // 301
   SyscallEntry("prlimit64", "pid int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPrlimit64(t, a) },  // 302
@@ -310,7 +310,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("open_by_handle_at"),  // 304
   SyscallEntry("clock_adjtime"),  // 305
   SyscallEntry("syncfs", "fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSyncfs(t, a) },  // 306
-  SyscallEntry("sendmmsg"),  // 307
+  SyscallEntry("sendmmsg", "fd ptr uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSendmmsg(t, a) },  // 307
   SyscallEntry("setns", "fd flags:clone") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetns(t, a) },  // 308
   SyscallEntry("getcpu", "ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetcpu(t, a) },  // 309
   SyscallEntry("process_vm_readv"),  // 310
