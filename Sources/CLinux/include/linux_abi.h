@@ -60,6 +60,8 @@
 #include <asm/unistd.h>
 #include <asm/errno.h>
 #include <asm/stat.h>
+#include <asm/socket.h>
+#include <asm/sockios.h>
 #include <asm/statfs.h>
 #include <asm/signal.h>
 #include <asm/siginfo.h>
@@ -145,3 +147,11 @@ _Static_assert(EPOLLHUP == 0x10 && EPOLLRDHUP == 0x2000 && EPOLLEXCLUSIVE == 1u 
 _Static_assert(EPOLLWAKEUP == 1u << 29 && EPOLLONESHOT == 1u << 30 && EPOLLET == 1u << 31, "the header's values");
 static const uint32_t LINUX_AUDIT_ARCH = AUDIT_ARCH_X86_64, LINUX_TCGETS2 = TCGETS2;
 static const uint32_t LINUX_TCSETS2 = TCSETS2, LINUX_TCSETSW2 = TCSETSW2, LINUX_TCSETSF2 = TCSETSF2;
+// Structures of sockets, which the kernel's headers keep to themselves: recvmsg(2), cmsg(3), unix(7).
+struct linux_msghdr {
+  uint64_t name; uint32_t namelen, unused; uint64_t iov, iovlen, control, controllen; uint32_t flags, unused2;
+};
+struct linux_mmsghdr { struct linux_msghdr header; uint32_t count, unused; };
+struct linux_cmsghdr { uint64_t length; int32_t level, type; };
+struct linux_ucred { int32_t pid; uint32_t uid, gid; };
+_Static_assert(sizeof(struct linux_msghdr) == 56 && sizeof(struct linux_mmsghdr) == 64, "the ABI's sizes");

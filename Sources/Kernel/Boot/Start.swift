@@ -1,13 +1,24 @@
 import CBoot
+import CLinux
 import Machine
 
 /// The first kernel thread: what start_kernel is to Linux.
 public func startKernel() {
-  Log.info("Martlet")
+  Log.info("Martlet 6.12.0-martlet: \(Scheduler.processorCount) vCPUs, \(MemoryUsage.current.total >> 20) MiB")
+  prepareVFS()
+  Init.prepare()
   prepareSignals()
+  prepareIPC()
   if bootBlock.has(MARTLET_KUNIT) {
     powerOff(KUnit.run(filter: bootBlock.string(bootBlock.header.filter)) == 0 ? 0 : 1)
     return
   }
-  powerOff(0)
+  do throws(Errno) {
+    let root = try mountRoot()
+    try Init.start(FileSystemContext(root: root, directory: root))
+  } catch {
+    HostOutput.standardError("martlet: the root cannot be mounted: errno \(error.number)\n")
+    Log.flushToStandardError()
+    powerOff(125)
+  }
 }

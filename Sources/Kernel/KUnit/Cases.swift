@@ -6,4 +6,6 @@ let kunitCases: [KUnitCase] = [
   KUnitCase("machine/timers") { (k: KUnit) in machineTimers(k) },
   KUnitCase("machine/threads") { (k: KUnit) in machineThreads(k) },
   KUnitCase("machine/spaces") { (k: KUnit) in machineSpaces(k) },
+  KUnitCase("memory/anonymous") { (k: KUnit) in memoryAnonymous(k) },
+  KUnitCase("memory/cached-files") { (k: KUnit) in memoryCached(k) },
 ]

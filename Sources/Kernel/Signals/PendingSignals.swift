@@ -6,6 +6,8 @@ public class SignalEntry: Listed {
   public final var link = Link<SignalEntry>()      // under the lock of the signals that it is among
   final var info = SignalInfo(signal: 0, code: 0)
   final var isQueued = false
+  /// The task among whose signals it is; nil: the process's. Under the lock, while it is queued.
+  final var target: Borrowed<TaskSignals>?
   /// The user whose RLIMIT_SIGPENDING counts it; nil: nobody's.
   final var owner: UInt32?
   public init() {}

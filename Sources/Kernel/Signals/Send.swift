@@ -19,6 +19,7 @@ extension ProcessSignals {
       guard prepare(&state, signal, target, isForced: isForced, isInit: isInit) else { return .dropped }
       if let entry {
         if entry.isQueued { return .dropped }
+        entry.target = target.map { Borrowed($0) }
         if let target { target.pending.append(entry) } else { state.pending.append(entry) }
       } else {
         let isNew = if let target { target.pending.insert(info) } else { state.pending.insert(info) }

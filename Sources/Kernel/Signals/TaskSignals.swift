@@ -43,8 +43,10 @@ public final class TaskSignals: Listed {
   }
   /// `task`, whose this is, exits: from here on no signal reaches it.
   func exit(_ task: Task) {
-    task.process.signals.remove(self)
-    task.process.signals.tellParent(task.process)
+    let shared = task.process.signals
+    shared.remove(self)
+    shared.tellParent(task.process)
+    if shared.isEmpty { shared.timers.stopAll() }
   }
 }
 

@@ -47,6 +47,7 @@ func dispatch(_ task: Task, _ arguments: SyscallArguments) {
 }
 
 private func noteMissing(_ task: Task, _ number: Int) {
+  if number == Int(__NR_rseq) { return }  // every C library asks, and goes on without it
   let program = String(decoding: task.name, as: UTF8.self)
   if UInt(bitPattern: number) < UInt(syscallTable.count), !syscallTable[number].isImplemented {
     Log.info("\(program)[\(task.id)]: system call \(number) (\(syscallTable[number].name)) is not implemented")

@@ -27,7 +27,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("access"),  // 21
   SyscallEntry("pipe", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
   SyscallEntry("select", "int ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSelect(t, a) },  // 23
-  SyscallEntry("sched_yield"),  // 24
+  SyscallEntry("sched_yield", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedYield(t, a) },  // 24
   SyscallEntry("mremap"),  // 25
   SyscallEntry("msync"),  // 26
   SyscallEntry("mincore"),  // 27
@@ -38,10 +38,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("dup"),  // 32
   SyscallEntry("dup2"),  // 33
   SyscallEntry("pause", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPause(t, a) },  // 34
-  SyscallEntry("nanosleep"),  // 35
-  SyscallEntry("getitimer"),  // 36
-  SyscallEntry("alarm"),  // 37
-  SyscallEntry("setitimer"),  // 38
+  SyscallEntry("nanosleep", "timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysNanosleep(t, a) },  // 35
+  SyscallEntry("getitimer", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetitimer(t, a) },  // 36
+  SyscallEntry("alarm", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysAlarm(t, a) },  // 37
+  SyscallEntry("setitimer", "int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetitimer(t, a) },  // 38
   SyscallEntry("getpid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpid(t, a) },  // 39
   SyscallEntry("sendfile"),  // 40
   SyscallEntry("socket"),  // 41
@@ -66,7 +66,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("exit", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExit(t, a) },  // 60
   SyscallEntry("wait4", "pid ptr flags:wait ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWait4(t, a) },  // 61
   SyscallEntry("kill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysKill(t, a) },  // 62
-  SyscallEntry("uname"),  // 63
+  SyscallEntry("uname", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUname(t, a) },  // 63
   SyscallEntry("semget"),  // 64
   SyscallEntry("semop"),  // 65
   SyscallEntry("semctl"),  // 66
@@ -99,14 +99,14 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("fchown"),  // 93
   SyscallEntry("lchown"),  // 94
   SyscallEntry("umask"),  // 95
-  SyscallEntry("gettimeofday"),  // 96
-  SyscallEntry("getrlimit"),  // 97
-  SyscallEntry("getrusage"),  // 98
-  SyscallEntry("sysinfo"),  // 99
-  SyscallEntry("times"),  // 100
+  SyscallEntry("gettimeofday", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGettimeofday(t, a) },  // 96
+  SyscallEntry("getrlimit", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetrlimit(t, a) },  // 97
+  SyscallEntry("getrusage", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetrusage(t, a) },  // 98
+  SyscallEntry("sysinfo", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSysinfo(t, a) },  // 99
+  SyscallEntry("times", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimes(t, a) },  // 100
   SyscallEntry("ptrace"),  // 101
   SyscallEntry("getuid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetuid(t, a) },  // 102
-  SyscallEntry("syslog"),  // 103
+  SyscallEntry("syslog", "int buf:out int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSyslog(t, a) },  // 103
   SyscallEntry("getgid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetgid(t, a) },  // 104
   SyscallEntry("setuid", "uid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetuid(t, a) },  // 105
   SyscallEntry("setgid", "gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetgid(t, a) },  // 106
@@ -138,20 +138,20 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("utime"),  // 132
   SyscallEntry("mknod"),  // 133
   SyscallEntry("uselib"),  // 134
-  SyscallEntry("personality"),  // 135
+  SyscallEntry("personality", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPersonality(t, a) },  // 135
   SyscallEntry("ustat"),  // 136
   SyscallEntry("statfs"),  // 137
   SyscallEntry("fstatfs"),  // 138
   SyscallEntry("sysfs"),  // 139
-  SyscallEntry("getpriority"),  // 140
-  SyscallEntry("setpriority"),  // 141
-  SyscallEntry("sched_setparam"),  // 142
-  SyscallEntry("sched_getparam"),  // 143
-  SyscallEntry("sched_setscheduler"),  // 144
-  SyscallEntry("sched_getscheduler"),  // 145
-  SyscallEntry("sched_get_priority_max"),  // 146
-  SyscallEntry("sched_get_priority_min"),  // 147
-  SyscallEntry("sched_rr_get_interval"),  // 148
+  SyscallEntry("getpriority", "int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpriority(t, a) },  // 140
+  SyscallEntry("setpriority", "int int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetpriority(t, a) },  // 141
+  SyscallEntry("sched_setparam", "pid ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedSetparam(t, a) },  // 142
+  SyscallEntry("sched_getparam", "pid ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetparam(t, a) },  // 143
+  SyscallEntry("sched_setscheduler", "pid int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedSetscheduler(t, a) },  // 144
+  SyscallEntry("sched_getscheduler", "pid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetscheduler(t, a) },  // 145
+  SyscallEntry("sched_get_priority_max", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetPriorityMax(t, a) },  // 146
+  SyscallEntry("sched_get_priority_min", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetPriorityMin(t, a) },  // 147
+  SyscallEntry("sched_rr_get_interval", "pid ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedRrGetInterval(t, a) },  // 148
   SyscallEntry("mlock"),  // 149
   SyscallEntry("munlock"),  // 150
   SyscallEntry("mlockall"),  // 151
@@ -160,21 +160,21 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("modify_ldt"),  // 154
   SyscallEntry("pivot_root"),  // 155
   SyscallEntry("_sysctl"),  // 156
-  SyscallEntry("prctl"),  // 157
-  SyscallEntry("arch_prctl"),  // 158
+  SyscallEntry("prctl", "int hex hex hex hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPrctl(t, a) },  // 157
+  SyscallEntry("arch_prctl", "hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysArchPrctl(t, a) },  // 158
   SyscallEntry("adjtimex"),  // 159
-  SyscallEntry("setrlimit"),  // 160
+  SyscallEntry("setrlimit", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetrlimit(t, a) },  // 160
   SyscallEntry("chroot"),  // 161
   SyscallEntry("sync"),  // 162
   SyscallEntry("acct"),  // 163
-  SyscallEntry("settimeofday"),  // 164
+  SyscallEntry("settimeofday", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSettimeofday(t, a) },  // 164
   SyscallEntry("mount"),  // 165
   SyscallEntry("umount2"),  // 166
   SyscallEntry("swapon"),  // 167
   SyscallEntry("swapoff"),  // 168
-  SyscallEntry("reboot"),  // 169
-  SyscallEntry("sethostname"),  // 170
-  SyscallEntry("setdomainname"),  // 171
+  SyscallEntry("reboot", "hex hex hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReboot(t, a) },  // 169
+  SyscallEntry("sethostname", "buf:in size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSethostname(t, a) },  // 170
+  SyscallEntry("setdomainname", "buf:in size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetdomainname(t, a) },  // 171
   SyscallEntry("iopl"),  // 172
   SyscallEntry("ioperm"),  // 173
   SyscallEntry("create_module"),  // 174
@@ -204,10 +204,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("lremovexattr"),  // 198
   SyscallEntry("fremovexattr"),  // 199
   SyscallEntry("tkill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTkill(t, a) },  // 200
-  SyscallEntry("time"),  // 201
+  SyscallEntry("time", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTime(t, a) },  // 201
   SyscallEntry("futex", "ptr int int timespec ptr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFutex(t, a) },  // 202
-  SyscallEntry("sched_setaffinity"),  // 203
-  SyscallEntry("sched_getaffinity"),  // 204
+  SyscallEntry("sched_setaffinity", "pid size ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedSetaffinity(t, a) },  // 203
+  SyscallEntry("sched_getaffinity", "pid size ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetaffinity(t, a) },  // 204
   SyscallEntry("set_thread_area"),  // 205
   SyscallEntry("io_setup"),  // 206
   SyscallEntry("io_destroy"),  // 207
@@ -225,15 +225,15 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("restart_syscall", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRestartSyscall(t, a) },  // 219
   SyscallEntry("semtimedop"),  // 220
   SyscallEntry("fadvise64"),  // 221
-  SyscallEntry("timer_create"),  // 222
-  SyscallEntry("timer_settime"),  // 223
-  SyscallEntry("timer_gettime"),  // 224
-  SyscallEntry("timer_getoverrun"),  // 225
-  SyscallEntry("timer_delete"),  // 226
-  SyscallEntry("clock_settime"),  // 227
-  SyscallEntry("clock_gettime"),  // 228
-  SyscallEntry("clock_getres"),  // 229
-  SyscallEntry("clock_nanosleep"),  // 230
+  SyscallEntry("timer_create", "int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerCreate(t, a) },  // 222
+  SyscallEntry("timer_settime", "int int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerSettime(t, a) },  // 223
+  SyscallEntry("timer_gettime", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerGettime(t, a) },  // 224
+  SyscallEntry("timer_getoverrun", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerGetoverrun(t, a) },  // 225
+  SyscallEntry("timer_delete", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerDelete(t, a) },  // 226
+  SyscallEntry("clock_settime", "int timespec") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClockSettime(t, a) },  // 227
+  SyscallEntry("clock_gettime", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClockGettime(t, a) },  // 228
+  SyscallEntry("clock_getres", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClockGetres(t, a) },  // 229
+  SyscallEntry("clock_nanosleep", "int int timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClockNanosleep(t, a) },  // 230
   SyscallEntry("exit_group", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExitGroup(t, a) },  // 231
   SyscallEntry("epoll_wait", "fd ptr int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollWait(t, a) },  // 232
   SyscallEntry("epoll_ctl", "fd int fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCtl(t, a) },  // 233
@@ -254,8 +254,8 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("add_key"),  // 248
   SyscallEntry("request_key"),  // 249
   SyscallEntry("keyctl"),  // 250
-  SyscallEntry("ioprio_set"),  // 251
-  SyscallEntry("ioprio_get"),  // 252
+  SyscallEntry("ioprio_set", "int int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysIoprioSet(t, a) },  // 251
+  SyscallEntry("ioprio_get", "int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysIoprioGet(t, a) },  // 252
   SyscallEntry("inotify_init"),  // 253
   SyscallEntry("inotify_add_watch"),  // 254
   SyscallEntry("inotify_rm_watch"),  // 255
@@ -275,7 +275,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("faccessat"),  // 269
   SyscallEntry("pselect6", "int ptr ptr ptr timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPselect6(t, a) },  // 270
   SyscallEntry("ppoll", "ptr uint timespec ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPpoll(t, a) },  // 271
-  SyscallEntry("unshare"),  // 272
+  SyscallEntry("unshare", "flags:clone") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUnshare(t, a) },  // 272
   SyscallEntry("set_robust_list", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetRobustList(t, a) },  // 273
   SyscallEntry("get_robust_list", "pid ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetRobustList(t, a) },  // 274
   SyscallEntry("splice"),  // 275
@@ -285,14 +285,14 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("move_pages"),  // 279
   SyscallEntry("utimensat"),  // 280
   SyscallEntry("epoll_pwait", "fd ptr int int ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait(t, a) },  // 281
-  SyscallEntry("signalfd"),  // 282
-  SyscallEntry("timerfd_create"),  // 283
+  SyscallEntry("signalfd", "fd ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSignalfd(t, a) },  // 282
+  SyscallEntry("timerfd_create", "int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdCreate(t, a) },  // 283
   SyscallEntry("eventfd", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd(t, a) },  // 284
   SyscallEntry("fallocate"),  // 285
-  SyscallEntry("timerfd_settime"),  // 286
-  SyscallEntry("timerfd_gettime"),  // 287
+  SyscallEntry("timerfd_settime", "fd int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdSettime(t, a) },  // 286
+  SyscallEntry("timerfd_gettime", "fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdGettime(t, a) },  // 287
   SyscallEntry("accept4"),  // 288
-  SyscallEntry("signalfd4"),  // 289
+  SyscallEntry("signalfd4", "fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSignalfd4(t, a) },  // 289
   SyscallEntry("eventfd2", "uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd2(t, a) },  // 290
   SyscallEntry("epoll_create1", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate1(t, a) },  // 291
   SyscallEntry("dup3"),  // 292
@@ -305,20 +305,20 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("recvmmsg"),  // 299
   SyscallEntry("fanotify_init"),  // 300
   SyscallEntry("fanotify_mark"),  // 301
-  SyscallEntry("prlimit64"),  // 302
+  SyscallEntry("prlimit64", "pid int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPrlimit64(t, a) },  // 302
   SyscallEntry("name_to_handle_at"),  // 303
   SyscallEntry("open_by_handle_at"),  // 304
   SyscallEntry("clock_adjtime"),  // 305
   SyscallEntry("syncfs"),  // 306
   SyscallEntry("sendmmsg"),  // 307
-  SyscallEntry("setns"),  // 308
-  SyscallEntry("getcpu"),  // 309
+  SyscallEntry("setns", "fd flags:clone") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetns(t, a) },  // 308
+  SyscallEntry("getcpu", "ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetcpu(t, a) },  // 309
   SyscallEntry("process_vm_readv"),  // 310
   SyscallEntry("process_vm_writev"),  // 311
   SyscallEntry("kcmp"),  // 312
   SyscallEntry("finit_module"),  // 313
-  SyscallEntry("sched_setattr"),  // 314
-  SyscallEntry("sched_getattr"),  // 315
+  SyscallEntry("sched_setattr", "pid ptr uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedSetattr(t, a) },  // 314
+  SyscallEntry("sched_getattr", "pid ptr size uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetattr(t, a) },  // 315
   SyscallEntry("renameat2"),  // 316
   SyscallEntry("seccomp"),  // 317
   SyscallEntry("getrandom"),  // 318

@@ -33,6 +33,8 @@ public final class Init {
     processTree.set(ProcessTree())
     pids.set(Pids())
     userTasks.set(UserTasks())
+    systemNames.set(SystemNames(host: bootBlock.string(bootBlock.header.hostname)))
+    logReader.set(LogReader())
   }
 
   /// Makes processes 1 and 2 and lets them run. `context` has the root directory. Errors: ENOMEM.

@@ -51,3 +51,24 @@ extension Process {
   /// A thread of it: the leader while it lives, else the oldest. Nil for zombies.
   public var anyTask: Task? { lock.withLock { threads -> Task? in threads.tasks.first?.object } }
 }
+
+extension Process {
+  /// All its threads, for those who look at each.
+  public var allTasks: [Task] {
+    lock.withLock { threads in
+      var all: [Task] = []
+      threads.tasks.forEach { all.append($0) }
+      return all
+    }
+  }
+}
+extension ProcessGroup {
+  /// All its processes. Takes `processTree`.
+  public var processes: [Process] {
+    withProcessTree {
+      var all: [Process] = []
+      members.forEach { all.append($0) }
+      return all
+    }
+  }
+}

@@ -12,7 +12,9 @@ public struct PollEvents: OptionSet, Sendable {
   public static var hangUp: PollEvents { PollEvents(rawValue: 0x10) }
   public static var invalid: PollEvents { PollEvents(rawValue: 0x20) }
   public static var readNormal: PollEvents { PollEvents(rawValue: 0x40) }
+  public static var readBand: PollEvents { PollEvents(rawValue: 0x80) }
   public static var writeNormal: PollEvents { PollEvents(rawValue: 0x100) }
+  public static var writeBand: PollEvents { PollEvents(rawValue: 0x200) }
   public static var readHangUp: PollEvents { PollEvents(rawValue: 0x2000) }
 }
 

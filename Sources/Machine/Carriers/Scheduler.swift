@@ -25,6 +25,9 @@ public enum Scheduler {
 
   // MARK: for threads
 
+  /// vCPUs of the machine.
+  public static var processorCount: Int { Processor.count }
+
   /// Lets a new thread run, on this vCPU, whose queue it joins. The scheduler keeps it alive until it has exited.
   public static func start(_ thread: Thread) {
     Borrowed(thread).retain()

@@ -53,7 +53,8 @@ extension Scheduler {
   private static func leave(_ old: Thread, _ processor: Processor) -> Next {
     let state = old.state
     var next = takeNext(processor)
-    if state == .running {
+    let mustMove = state == .running && old.affinity &>> UInt64(processor.id) & 1 == 0
+    if state == .running && !mustMove {
       if next == nil { return .stay }
       old.involuntarySwitches &+= 1
       processor.append(old)
@@ -66,6 +67,7 @@ extension Scheduler {
       processor.dead = Borrowed(old)
     } else {
       save(old)
+      if mustMove { enqueue(old).deliver() }  // to a vCPU that it may use
     }
     guard let next else { return .handOver(nil) }
     let isHere = unsafe next.with { unsafe arch_carrier().pointee.space == Borrowed($0.space).bits }

@@ -93,6 +93,9 @@ public enum Log {
     set { unsafe logLevel = newValue }
   }
 
+  /// The log's tail, to stderr: what a failed boot leaves its reader with.
+  public static func flushToStandardError() { writeTail() }
+
   /// The last 2 KiB, to stderr; locks and allocates nothing.
   static func writeTail() {
     guard let ring = unsafe logRing, unsafe logEnd > 0 else { return }

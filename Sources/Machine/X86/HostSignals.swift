@@ -192,6 +192,7 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
   Thread.withCurrent { thread in
     if thread.space.wantsCarrier { thread.space.addCarrier() }
     Scheduler.tick(id)
+    Scheduler.moveToAllowed(thread)
     if thread.interruption.load(ordering: .acquiring) != 0 { thread.handlePending() }
   }
   checkStack()

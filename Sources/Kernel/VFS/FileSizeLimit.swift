@@ -23,7 +23,7 @@ enum Limits {
     #endif
   }
   @inline(never) private static func exceeded(_ limit: Int) -> Errno {
-    if limit != .max { sendFileSizeSignal() }
+    if limit != .max { Task.withCurrentTask { sendKernelSignal(SIGXFSZ, to: $0) } }
     return .fileTooBig
   }
 }
