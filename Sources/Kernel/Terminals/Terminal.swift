@@ -33,7 +33,7 @@ struct TerminalState: ~Copyable {
 /// pseudo-terminal's master, or the host's terminal.
 ///
 /// `state` is a sleeping lock, as reads and writes copy to the guest under it. Signals are sent and others woken after it.
-open class Terminal {
+public class Terminal {
   /// Its device number.
   public final let device: UInt32
   let state: Mutex<TerminalState>
@@ -48,9 +48,9 @@ open class Terminal {
   }
 
   /// There is output to take from the discipline, or flow control changed. Called without locks.
-  open func outputReady() {}
+  func outputReady() {}
   /// The discipline has room again for what arrives. Called without locks.
-  open func inputDrained() {}
+  func inputDrained() {}
   /// Modes changed. Called under the lock.
   func modesChanged(_ state: inout TerminalState, from old: TerminalModes) {}
   /// What a change may keep of the control modes.
@@ -62,9 +62,9 @@ open class Terminal {
     return file
   }
   /// A file that was open on it is closed.
-  open func closed() {}
+  func closed() {}
   /// What ttyname(3) finds: `/dev/pts/3`.
-  open var name: [UInt8] { [] }
+  var name: [UInt8] { [] }
   var isPseudoTerminal: Bool { false }
 
   // MARK: after the lock
