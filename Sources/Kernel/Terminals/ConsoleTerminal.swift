@@ -45,7 +45,7 @@ public final class ConsoleTerminal: Terminal {
     resize(rows: UInt16(truncatingIfNeeded: header.rows), columns: UInt16(truncatingIfNeeded: header.columns))
   }
 
-  public override var name: [UInt8] { Array("/dev/console".utf8) }
+  override var name: [UInt8] { Array("/dev/console".utf8) }
 
   /// The host's terminal has another size.
   public func resize(rows: UInt16, columns: UInt16) {
@@ -146,7 +146,7 @@ public final class ConsoleTerminal: Terminal {
     return members > 0 && members == deaf
   }
 
-  public override func inputDrained() {
+  override func inputDrained() {
     if isThrottled.load(ordering: .acquiring) && state.withLock({ $0.arriving.room }) > 0 {
       isThrottled.store(false, ordering: .releasing)
       queue.wakeAll()
@@ -159,7 +159,7 @@ public final class ConsoleTerminal: Terminal {
     screen.withLock { $0.start < $0.end } || state.withLock { !$0.discipline.out.isEmpty && !$0.discipline.isStopped }
   }
 
-  public override func outputReady() { if !flush() { queue.wakeAll() } }
+  override func outputReady() { if !flush() { queue.wakeAll() } }
 
   /// Puts out what waits, as far as the host takes it at once. Returns false where some is left for the thread.
   @discardableResult private func flush() -> Bool {

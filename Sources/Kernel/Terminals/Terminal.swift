@@ -48,9 +48,9 @@ public class Terminal {
   }
 
   /// There is output to take from the discipline, or flow control changed. Called without locks.
-  public func outputReady() {}
+  func outputReady() {}
   /// The discipline has room again for what arrives. Called without locks.
-  public func inputDrained() {}
+  func inputDrained() {}
   /// Modes changed. Called under the lock.
   func modesChanged(_ state: inout TerminalState, from old: TerminalModes) {}
   /// What a change may keep of the control modes.
@@ -62,9 +62,9 @@ public class Terminal {
     return file
   }
   /// A file that was open on it is closed.
-  public func closed() {}
+  func closed() {}
   /// What ttyname(3) finds: `/dev/pts/3`.
-  public var name: [UInt8] { [] }
+  var name: [UInt8] { [] }
   var isPseudoTerminal: Bool { false }
 
   // MARK: after the lock
