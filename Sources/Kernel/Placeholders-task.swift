@@ -1,6 +1,0 @@
-import Machine
-
-// Until theirs lands.
-extension ProcessTimers {
-  func stopAll() {}
-}
