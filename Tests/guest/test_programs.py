@@ -34,7 +34,7 @@ LINES = [
            "dd if=z of=z2 bs=64k conv=fsync status=none && cmp z z2 && echo same", "52428800\nsame\n"),
     ("ps", "ps aux | grep -c 'ps aux'", r"[1-9]\d*\n"),
     ("top", "top -b -n1 | head -1", r"top - .*load average.*\n"),
-    ("awk", "awk 'BEGIN { for (i = 0; i < 100000; i++) s += i; printf \"%d\\n\", s }'", "4999950000\n"),
+    ("awk", "awk 'BEGIN { for (i = 0; i < 10000; i++) s += i; print s }'", "49995000\n"),
     ("pipes", "seq 100000 | grep 7 | sed s/7/x/g | sort -r | uniq | tail -1 | cat", ".*x.*\n"),
     ("background", "for i in 1 2 3 4 5 6 7 8; do (sleep 0.1; echo $i) & done; wait; echo all", r"(\d\n){8}all\n"),
     ("here-document", "cat <<END | tr a-z A-Z\nhello\nEND", "HELLO\n"),

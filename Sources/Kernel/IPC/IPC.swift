@@ -5,6 +5,7 @@ import Machine
 public func prepareIPC() {
   fifos.set(FIFOTable())
   epollNesting.set(EpollNesting())
+  unixNames.set(UnixNames())
 }
 
 /// SIGPIPE to a task that writes where nobody reads: as if it had sent it to itself.

@@ -118,11 +118,13 @@ func sendSignal(_ info: SignalInfo, to task: Task, limit: SignalLimit? = nil) th
 func sendSignal(_ info: SignalInfo, to process: Process, limit: SignalLimit? = nil) throws(Errno) {
   try queue(info, process, nil, limit)
 }
-/// The kernel itself sends a standard signal to a task: SIGPIPE, SIGXFSZ.
+/// What a task, the caller, brought on itself: SIGPIPE, SIGXFSZ. As on Linux it is its own sender.
 func sendKernelSignal(_ signal: Int32, to task: Task) {
-  task.process.post(.kernel(signal), to: task, isForced: true)
+  task.process.post(task.userInfo(signal), to: task, isForced: true)
 }
-/// The same to a process: SIGHUP, SIGINT from a terminal.
+/// SIGXFSZ to the current task, which wrote past RLIMIT_FSIZE.
+func sendFileSizeSignal() { Task.withCurrentTask { sendKernelSignal(SIGXFSZ, to: $0) } }
+/// The kernel itself sends a standard signal to a process: SIGHUP, SIGINT from a terminal.
 func sendKernelSignal(_ signal: Int32, to process: Process) { process.post(.kernel(signal), isForced: true) }
 /// The same to all members of a group. Takes `processTree`.
 func sendKernelSignal(_ signal: Int32, to group: ProcessGroup) {

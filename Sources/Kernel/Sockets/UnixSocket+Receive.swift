@@ -33,7 +33,8 @@ extension UnixSocket {
     if wanted == 0 { return result }
     while true {
       let isComplete = try reading.withLock { (_) throws(Errno) -> Bool in try takeBytes(&buffers, flags, &result) }
-      if isComplete || result.count >= target || buffers.count == 0 { return result }
+      // A peek tells what is there, and does not wait for the rest.
+      if isComplete || result.count >= target || result.count > 0 && flags & MessageFlags.peek != 0 { return result }
       do throws(Errno) {
         let (error, isOver) = state.withLock { state -> (Int32, Bool) in
           guard state.messages.isEmpty else { return (0, false) }
@@ -43,17 +44,13 @@ extension UnixSocket {
         if error != 0 { throw Errno(error) }
         if isOver { return result }
         if isNonBlocking { throw .wouldBlock }
-        let seen = flags & MessageFlags.peek != 0 ? result.count : 0
         try wait(readers, receiveTimeout.load(ordering: .relaxed)) { () throws(Errno) -> Bool in
-          state.withLock { $0.messages.bytes > seen || $0.isReadShut || $0.error != 0 }
+          state.withLock { !$0.messages.isEmpty || $0.isReadShut || $0.error != 0 }
         }
-        // A peek starts anew: what it has seen is still there.
-        if seen > 0 && state.withLock({ $0.isReadShut }) { return result }
       } catch {
         if result.count > 0 { return result }
         throw error
       }
-      if flags & MessageFlags.peek != 0 && result.count > 0 { return result }
     }
   }
 

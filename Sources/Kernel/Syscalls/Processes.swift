@@ -113,6 +113,7 @@ func sysWaitid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
   let others = UInt32(WNOHANG) | UInt32(WNOWAIT) | UInt32(bitPattern: __WNOTHREAD | __WALL) | waitClone
   if options & ~(states | others) != 0 || options & states == 0 { throw .invalid }
   let children: WaitRequest.Children
+  var isNonBlocking = false
   switch args.i0 {
   case P_ALL: children = .any
   case P_PID:
@@ -121,9 +122,16 @@ func sysWaitid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
   case P_PGID:
     if id < 0 { throw .invalid }
     children = .group(id == 0 ? task.process.group.id : Int(id))
+  case P_PIDFD:
+    if id < 0 { throw .invalid }
+    let (process, flag) = try task.withPidFile(id) { (file) throws(Errno) in (file.process.id, file.isNonBlocking) }
+    children = .process(process)
+    isNonBlocking = flag && options & UInt32(WNOHANG) == 0
   default: throw .invalid
   }
-  let found = try task.waitForChild(WaitRequest(children: children, options: options))
+  let request = WaitRequest(children: children, options: isNonBlocking ? options | UInt32(WNOHANG) : options)
+  let found = try task.waitForChild(request)
+  if found == nil && isNonBlocking { throw .wouldBlock }
   let usage: UserPointer<linux_rusage> = args.pointer4()
   if let found, !usage.isNull { try usage.copyOut(found.usage.abi) }
   let info: UserPointer<UInt32> = args.pointer2()

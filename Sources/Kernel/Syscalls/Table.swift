@@ -3,15 +3,15 @@ import Machine
 /// Every system call of Linux on x86-64, by number. Constant data: no row is made at run time.
 /// The numbers are those of <asm/unistd_64.h>; a test compares the names.
 let syscallTable: InlineArray<451, SyscallEntry> = [
-  SyscallEntry("read"),  // 0
-  SyscallEntry("write"),  // 1
-  SyscallEntry("open"),  // 2
-  SyscallEntry("close"),  // 3
-  SyscallEntry("stat"),  // 4
-  SyscallEntry("fstat"),  // 5
-  SyscallEntry("lstat"),  // 6
+  SyscallEntry("read", "fd buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRead(t, a) },  // 0
+  SyscallEntry("write", "fd buf:in size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWrite(t, a) },  // 1
+  SyscallEntry("open", "path flags:open mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysOpen(t, a) },  // 2
+  SyscallEntry("close", "fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClose(t, a) },  // 3
+  SyscallEntry("stat", "path stat") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysStat(t, a) },  // 4
+  SyscallEntry("fstat", "fd stat") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFstat(t, a) },  // 5
+  SyscallEntry("lstat", "path stat") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLstat(t, a) },  // 6
   SyscallEntry("poll", "ptr uint int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPoll(t, a) },  // 7
-  SyscallEntry("lseek"),  // 8
+  SyscallEntry("lseek", "fd offset int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLseek(t, a) },  // 8
   SyscallEntry("mmap", "ptr size prot flags:mmap fd offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMmap(t, a) },  // 9
   SyscallEntry("mprotect", "ptr size prot") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMprotect(t, a) },  // 10
   SyscallEntry("munmap", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMunmap(t, a) },  // 11
@@ -19,12 +19,12 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("rt_sigaction", "signal ptr ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigaction(t, a) },  // 13
   SyscallEntry("rt_sigprocmask", "int ptr ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigprocmask(t, a) },  // 14
   SyscallEntry("rt_sigreturn", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigreturn(t, a) },  // 15
-  SyscallEntry("ioctl"),  // 16
-  SyscallEntry("pread64"),  // 17
-  SyscallEntry("pwrite64"),  // 18
-  SyscallEntry("readv"),  // 19
-  SyscallEntry("writev"),  // 20
-  SyscallEntry("access"),  // 21
+  SyscallEntry("ioctl", "fd hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysIoctl(t, a) },  // 16
+  SyscallEntry("pread64", "fd buf:out size offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPread64(t, a) },  // 17
+  SyscallEntry("pwrite64", "fd buf:in size offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwrite64(t, a) },  // 18
+  SyscallEntry("readv", "fd iovec int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReadv(t, a) },  // 19
+  SyscallEntry("writev", "fd iovec int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWritev(t, a) },  // 20
+  SyscallEntry("access", "path int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysAccess(t, a) },  // 21
   SyscallEntry("pipe", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
   SyscallEntry("select", "int ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSelect(t, a) },  // 23
   SyscallEntry("sched_yield", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedYield(t, a) },  // 24
@@ -35,30 +35,30 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("shmget"),  // 29
   SyscallEntry("shmat"),  // 30
   SyscallEntry("shmctl"),  // 31
-  SyscallEntry("dup"),  // 32
-  SyscallEntry("dup2"),  // 33
+  SyscallEntry("dup", "fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysDup(t, a) },  // 32
+  SyscallEntry("dup2", "fd fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysDup2(t, a) },  // 33
   SyscallEntry("pause", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPause(t, a) },  // 34
   SyscallEntry("nanosleep", "timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysNanosleep(t, a) },  // 35
   SyscallEntry("getitimer", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetitimer(t, a) },  // 36
   SyscallEntry("alarm", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysAlarm(t, a) },  // 37
   SyscallEntry("setitimer", "int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetitimer(t, a) },  // 38
   SyscallEntry("getpid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpid(t, a) },  // 39
-  SyscallEntry("sendfile"),  // 40
-  SyscallEntry("socket"),  // 41
-  SyscallEntry("connect"),  // 42
-  SyscallEntry("accept"),  // 43
-  SyscallEntry("sendto"),  // 44
-  SyscallEntry("recvfrom"),  // 45
-  SyscallEntry("sendmsg"),  // 46
-  SyscallEntry("recvmsg"),  // 47
-  SyscallEntry("shutdown"),  // 48
-  SyscallEntry("bind"),  // 49
-  SyscallEntry("listen"),  // 50
-  SyscallEntry("getsockname"),  // 51
-  SyscallEntry("getpeername"),  // 52
-  SyscallEntry("socketpair"),  // 53
-  SyscallEntry("setsockopt"),  // 54
-  SyscallEntry("getsockopt"),  // 55
+  SyscallEntry("sendfile", "fd fd ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSendfile(t, a) },  // 40
+  SyscallEntry("socket", "int int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSocket(t, a) },  // 41
+  SyscallEntry("connect", "fd sockaddr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysConnect(t, a) },  // 42
+  SyscallEntry("accept", "fd ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysAccept(t, a) },  // 43
+  SyscallEntry("sendto", "fd buf:in size hex sockaddr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSendto(t, a) },  // 44
+  SyscallEntry("recvfrom", "fd buf:out size hex ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRecvfrom(t, a) },  // 45
+  SyscallEntry("sendmsg", "fd ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSendmsg(t, a) },  // 46
+  SyscallEntry("recvmsg", "fd ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRecvmsg(t, a) },  // 47
+  SyscallEntry("shutdown", "fd int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShutdown(t, a) },  // 48
+  SyscallEntry("bind", "fd sockaddr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysBind(t, a) },  // 49
+  SyscallEntry("listen", "fd int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysListen(t, a) },  // 50
+  SyscallEntry("getsockname", "fd ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsockname(t, a) },  // 51
+  SyscallEntry("getpeername", "fd ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpeername(t, a) },  // 52
+  SyscallEntry("socketpair", "int int int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSocketpair(t, a) },  // 53
+  SyscallEntry("setsockopt", "fd int int ptr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetsockopt(t, a) },  // 54
+  SyscallEntry("getsockopt", "fd int int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsockopt(t, a) },  // 55
   SyscallEntry("clone", "flags:clone ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone(t, a) },  // 56
   SyscallEntry("fork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFork(t, a) },  // 57
   SyscallEntry("vfork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysVfork(t, a) },  // 58
@@ -75,30 +75,30 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("msgsnd"),  // 69
   SyscallEntry("msgrcv"),  // 70
   SyscallEntry("msgctl"),  // 71
-  SyscallEntry("fcntl"),  // 72
-  SyscallEntry("flock"),  // 73
-  SyscallEntry("fsync"),  // 74
-  SyscallEntry("fdatasync"),  // 75
-  SyscallEntry("truncate"),  // 76
-  SyscallEntry("ftruncate"),  // 77
-  SyscallEntry("getdents"),  // 78
-  SyscallEntry("getcwd"),  // 79
-  SyscallEntry("chdir"),  // 80
-  SyscallEntry("fchdir"),  // 81
-  SyscallEntry("rename"),  // 82
-  SyscallEntry("mkdir"),  // 83
-  SyscallEntry("rmdir"),  // 84
-  SyscallEntry("creat"),  // 85
-  SyscallEntry("link"),  // 86
-  SyscallEntry("unlink"),  // 87
-  SyscallEntry("symlink"),  // 88
-  SyscallEntry("readlink"),  // 89
-  SyscallEntry("chmod"),  // 90
-  SyscallEntry("fchmod"),  // 91
-  SyscallEntry("chown"),  // 92
-  SyscallEntry("fchown"),  // 93
-  SyscallEntry("lchown"),  // 94
-  SyscallEntry("umask"),  // 95
+  SyscallEntry("fcntl", "fd int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFcntl(t, a) },  // 72
+  SyscallEntry("flock", "fd int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFlock(t, a) },  // 73
+  SyscallEntry("fsync", "fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFsync(t, a) },  // 74
+  SyscallEntry("fdatasync", "fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFdatasync(t, a) },  // 75
+  SyscallEntry("truncate", "path offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTruncate(t, a) },  // 76
+  SyscallEntry("ftruncate", "fd offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFtruncate(t, a) },  // 77
+  SyscallEntry("getdents", "fd ptr uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetdents(t, a) },  // 78
+  SyscallEntry("getcwd", "buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetcwd(t, a) },  // 79
+  SyscallEntry("chdir", "path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysChdir(t, a) },  // 80
+  SyscallEntry("fchdir", "fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFchdir(t, a) },  // 81
+  SyscallEntry("rename", "path path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRename(t, a) },  // 82
+  SyscallEntry("mkdir", "path mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMkdir(t, a) },  // 83
+  SyscallEntry("rmdir", "path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRmdir(t, a) },  // 84
+  SyscallEntry("creat", "path mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCreat(t, a) },  // 85
+  SyscallEntry("link", "path path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLink(t, a) },  // 86
+  SyscallEntry("unlink", "path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUnlink(t, a) },  // 87
+  SyscallEntry("symlink", "path path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSymlink(t, a) },  // 88
+  SyscallEntry("readlink", "path buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReadlink(t, a) },  // 89
+  SyscallEntry("chmod", "path mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysChmod(t, a) },  // 90
+  SyscallEntry("fchmod", "fd mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFchmod(t, a) },  // 91
+  SyscallEntry("chown", "path uid gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysChown(t, a) },  // 92
+  SyscallEntry("fchown", "fd uid gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFchown(t, a) },  // 93
+  SyscallEntry("lchown", "path uid gid") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLchown(t, a) },  // 94
+  SyscallEntry("umask", "mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUmask(t, a) },  // 95
   SyscallEntry("gettimeofday", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGettimeofday(t, a) },  // 96
   SyscallEntry("getrlimit", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetrlimit(t, a) },  // 97
   SyscallEntry("getrusage", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetrusage(t, a) },  // 98
@@ -135,13 +135,13 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("rt_sigqueueinfo", "pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigqueueinfo(t, a) },  // 129
   SyscallEntry("rt_sigsuspend", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtSigsuspend(t, a) },  // 130
   SyscallEntry("sigaltstack", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSigaltstack(t, a) },  // 131
-  SyscallEntry("utime"),  // 132
-  SyscallEntry("mknod"),  // 133
+  SyscallEntry("utime", "path ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUtime(t, a) },  // 132
+  SyscallEntry("mknod", "path mode hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMknod(t, a) },  // 133
   SyscallEntry("uselib"),  // 134
   SyscallEntry("personality", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPersonality(t, a) },  // 135
   SyscallEntry("ustat"),  // 136
-  SyscallEntry("statfs"),  // 137
-  SyscallEntry("fstatfs"),  // 138
+  SyscallEntry("statfs", "path ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysStatfs(t, a) },  // 137
+  SyscallEntry("fstatfs", "fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFstatfs(t, a) },  // 138
   SyscallEntry("sysfs"),  // 139
   SyscallEntry("getpriority", "int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpriority(t, a) },  // 140
   SyscallEntry("setpriority", "int int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetpriority(t, a) },  // 141
@@ -158,18 +158,18 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("munlockall"),  // 152
   SyscallEntry("vhangup"),  // 153
   SyscallEntry("modify_ldt"),  // 154
-  SyscallEntry("pivot_root"),  // 155
+  SyscallEntry("pivot_root", "path path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPivotRoot(t, a) },  // 155
   SyscallEntry("_sysctl"),  // 156
   SyscallEntry("prctl", "int hex hex hex hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPrctl(t, a) },  // 157
   SyscallEntry("arch_prctl", "hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysArchPrctl(t, a) },  // 158
   SyscallEntry("adjtimex"),  // 159
   SyscallEntry("setrlimit", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetrlimit(t, a) },  // 160
-  SyscallEntry("chroot"),  // 161
-  SyscallEntry("sync"),  // 162
+  SyscallEntry("chroot", "path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysChroot(t, a) },  // 161
+  SyscallEntry("sync", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSync(t, a) },  // 162
   SyscallEntry("acct"),  // 163
   SyscallEntry("settimeofday", "ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSettimeofday(t, a) },  // 164
-  SyscallEntry("mount"),  // 165
-  SyscallEntry("umount2"),  // 166
+  SyscallEntry("mount", "path path str hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMount(t, a) },  // 165
+  SyscallEntry("umount2", "path hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUmount2(t, a) },  // 166
   SyscallEntry("swapon"),  // 167
   SyscallEntry("swapoff"),  // 168
   SyscallEntry("reboot", "hex hex hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReboot(t, a) },  // 169
@@ -190,7 +190,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("tuxcall"),  // 184
   SyscallEntry("security"),  // 185
   SyscallEntry("gettid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGettid(t, a) },  // 186
-  SyscallEntry("readahead"),  // 187
+  SyscallEntry("readahead", "fd offset size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReadahead(t, a) },  // 187
   SyscallEntry("setxattr"),  // 188
   SyscallEntry("lsetxattr"),  // 189
   SyscallEntry("fsetxattr"),  // 190
@@ -220,11 +220,11 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("epoll_ctl_old"),  // 214
   SyscallEntry("epoll_wait_old"),  // 215
   SyscallEntry("remap_file_pages"),  // 216
-  SyscallEntry("getdents64"),  // 217
+  SyscallEntry("getdents64", "fd ptr uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetdents64(t, a) },  // 217
   SyscallEntry("set_tid_address", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetTidAddress(t, a) },  // 218
   SyscallEntry("restart_syscall", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRestartSyscall(t, a) },  // 219
   SyscallEntry("semtimedop"),  // 220
-  SyscallEntry("fadvise64"),  // 221
+  SyscallEntry("fadvise64", "fd offset size int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFadvise64(t, a) },  // 221
   SyscallEntry("timer_create", "int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerCreate(t, a) },  // 222
   SyscallEntry("timer_settime", "int int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerSettime(t, a) },  // 223
   SyscallEntry("timer_gettime", "int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerGettime(t, a) },  // 224
@@ -238,7 +238,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("epoll_wait", "fd ptr int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollWait(t, a) },  // 232
   SyscallEntry("epoll_ctl", "fd int fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCtl(t, a) },  // 233
   SyscallEntry("tgkill", "pid pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTgkill(t, a) },  // 234
-  SyscallEntry("utimes"),  // 235
+  SyscallEntry("utimes", "path ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUtimes(t, a) },  // 235
   SyscallEntry("vserver"),  // 236
   SyscallEntry("mbind"),  // 237
   SyscallEntry("set_mempolicy"),  // 238
@@ -260,57 +260,57 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("inotify_add_watch"),  // 254
   SyscallEntry("inotify_rm_watch"),  // 255
   SyscallEntry("migrate_pages"),  // 256
-  SyscallEntry("openat"),  // 257
-  SyscallEntry("mkdirat"),  // 258
-  SyscallEntry("mknodat"),  // 259
-  SyscallEntry("fchownat"),  // 260
-  SyscallEntry("futimesat"),  // 261
-  SyscallEntry("newfstatat"),  // 262
-  SyscallEntry("unlinkat"),  // 263
-  SyscallEntry("renameat"),  // 264
-  SyscallEntry("linkat"),  // 265
-  SyscallEntry("symlinkat"),  // 266
-  SyscallEntry("readlinkat"),  // 267
-  SyscallEntry("fchmodat"),  // 268
-  SyscallEntry("faccessat"),  // 269
+  SyscallEntry("openat", "dirfd path flags:open mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysOpenat(t, a) },  // 257
+  SyscallEntry("mkdirat", "dirfd path mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMkdirat(t, a) },  // 258
+  SyscallEntry("mknodat", "dirfd path mode hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMknodat(t, a) },  // 259
+  SyscallEntry("fchownat", "dirfd path uid gid hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFchownat(t, a) },  // 260
+  SyscallEntry("futimesat", "dirfd path ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFutimesat(t, a) },  // 261
+  SyscallEntry("newfstatat", "dirfd path stat hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysNewfstatat(t, a) },  // 262
+  SyscallEntry("unlinkat", "dirfd path hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUnlinkat(t, a) },  // 263
+  SyscallEntry("renameat", "dirfd path dirfd path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRenameat(t, a) },  // 264
+  SyscallEntry("linkat", "dirfd path dirfd path hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLinkat(t, a) },  // 265
+  SyscallEntry("symlinkat", "path dirfd path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSymlinkat(t, a) },  // 266
+  SyscallEntry("readlinkat", "dirfd path buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReadlinkat(t, a) },  // 267
+  SyscallEntry("fchmodat", "dirfd path mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFchmodat(t, a) },  // 268
+  SyscallEntry("faccessat", "dirfd path int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFaccessat(t, a) },  // 269
   SyscallEntry("pselect6", "int ptr ptr ptr timespec ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPselect6(t, a) },  // 270
   SyscallEntry("ppoll", "ptr uint timespec ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPpoll(t, a) },  // 271
   SyscallEntry("unshare", "flags:clone") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUnshare(t, a) },  // 272
   SyscallEntry("set_robust_list", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetRobustList(t, a) },  // 273
   SyscallEntry("get_robust_list", "pid ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetRobustList(t, a) },  // 274
-  SyscallEntry("splice"),  // 275
-  SyscallEntry("tee"),  // 276
-  SyscallEntry("sync_file_range"),  // 277
-  SyscallEntry("vmsplice"),  // 278
+  SyscallEntry("splice", "fd ptr fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSplice(t, a) },  // 275
+  SyscallEntry("tee", "fd fd size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTee(t, a) },  // 276
+  SyscallEntry("sync_file_range", "fd offset offset hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSyncFileRange(t, a) },  // 277
+  SyscallEntry("vmsplice", "fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysVmsplice(t, a) },  // 278
   SyscallEntry("move_pages"),  // 279
-  SyscallEntry("utimensat"),  // 280
+  SyscallEntry("utimensat", "dirfd path timespec hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUtimensat(t, a) },  // 280
   SyscallEntry("epoll_pwait", "fd ptr int int ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait(t, a) },  // 281
   SyscallEntry("signalfd", "fd ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSignalfd(t, a) },  // 282
   SyscallEntry("timerfd_create", "int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdCreate(t, a) },  // 283
   SyscallEntry("eventfd", "uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd(t, a) },  // 284
-  SyscallEntry("fallocate"),  // 285
+  SyscallEntry("fallocate", "fd hex offset offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFallocate(t, a) },  // 285
   SyscallEntry("timerfd_settime", "fd int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdSettime(t, a) },  // 286
   SyscallEntry("timerfd_gettime", "fd ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTimerfdGettime(t, a) },  // 287
-  SyscallEntry("accept4"),  // 288
+  SyscallEntry("accept4", "fd ptr ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysAccept4(t, a) },  // 288
   SyscallEntry("signalfd4", "fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSignalfd4(t, a) },  // 289
   SyscallEntry("eventfd2", "uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd2(t, a) },  // 290
   SyscallEntry("epoll_create1", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate1(t, a) },  // 291
-  SyscallEntry("dup3"),  // 292
+  SyscallEntry("dup3", "fd fd flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysDup3(t, a) },  // 292
   SyscallEntry("pipe2", "ptr flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe2(t, a) },  // 293
   SyscallEntry("inotify_init1"),  // 294
-  SyscallEntry("preadv"),  // 295
-  SyscallEntry("pwritev"),  // 296
+  SyscallEntry("preadv", "fd iovec int offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPreadv(t, a) },  // 295
+  SyscallEntry("pwritev", "fd iovec int offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwritev(t, a) },  // 296
   SyscallEntry("rt_tgsigqueueinfo", "pid pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtTgsigqueueinfo(t, a) },  // 297
   SyscallEntry("perf_event_open"),  // 298
-  SyscallEntry("recvmmsg"),  // 299
+  SyscallEntry("recvmmsg", "fd ptr uint hex timespec") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRecvmmsg(t, a) },  // 299
   SyscallEntry("fanotify_init"),  // 300
   SyscallEntry("fanotify_mark"),  // 301
   SyscallEntry("prlimit64", "pid int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPrlimit64(t, a) },  // 302
   SyscallEntry("name_to_handle_at"),  // 303
   SyscallEntry("open_by_handle_at"),  // 304
   SyscallEntry("clock_adjtime"),  // 305
-  SyscallEntry("syncfs"),  // 306
-  SyscallEntry("sendmmsg"),  // 307
+  SyscallEntry("syncfs", "fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSyncfs(t, a) },  // 306
+  SyscallEntry("sendmmsg", "fd ptr uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSendmmsg(t, a) },  // 307
   SyscallEntry("setns", "fd flags:clone") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetns(t, a) },  // 308
   SyscallEntry("getcpu", "ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetcpu(t, a) },  // 309
   SyscallEntry("process_vm_readv"),  // 310
@@ -319,7 +319,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("finit_module"),  // 313
   SyscallEntry("sched_setattr", "pid ptr uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedSetattr(t, a) },  // 314
   SyscallEntry("sched_getattr", "pid ptr size uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetattr(t, a) },  // 315
-  SyscallEntry("renameat2"),  // 316
+  SyscallEntry("renameat2", "dirfd path dirfd path hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRenameat2(t, a) },  // 316
   SyscallEntry("seccomp"),  // 317
   SyscallEntry("getrandom"),  // 318
   SyscallEntry("memfd_create"),  // 319
@@ -329,13 +329,13 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("userfaultfd"),  // 323
   SyscallEntry("membarrier"),  // 324
   SyscallEntry("mlock2"),  // 325
-  SyscallEntry("copy_file_range"),  // 326
-  SyscallEntry("preadv2"),  // 327
-  SyscallEntry("pwritev2"),  // 328
+  SyscallEntry("copy_file_range", "fd ptr fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCopyFileRange(t, a) },  // 326
+  SyscallEntry("preadv2", "fd iovec int offset int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPreadv2(t, a) },  // 327
+  SyscallEntry("pwritev2", "fd iovec int offset int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwritev2(t, a) },  // 328
   SyscallEntry("pkey_mprotect"),  // 329
   SyscallEntry("pkey_alloc"),  // 330
   SyscallEntry("pkey_free"),  // 331
-  SyscallEntry("statx"),  // 332
+  SyscallEntry("statx", "dirfd path hex hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysStatx(t, a) },  // 332
   SyscallEntry("io_pgetevents"),  // 333
   SyscallEntry("rseq"),  // 334
   SyscallEntry(""),  // 335
@@ -427,7 +427,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry(""),  // 421
   SyscallEntry(""),  // 422
   SyscallEntry(""),  // 423
-  SyscallEntry("pidfd_send_signal"),  // 424
+  SyscallEntry("pidfd_send_signal", "fd signal ptr uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPidfdSendSignal(t, a) },  // 424
   SyscallEntry("io_uring_setup"),  // 425
   SyscallEntry("io_uring_enter"),  // 426
   SyscallEntry("io_uring_register"),  // 427
@@ -437,12 +437,12 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("fsconfig"),  // 431
   SyscallEntry("fsmount"),  // 432
   SyscallEntry("fspick"),  // 433
-  SyscallEntry("pidfd_open"),  // 434
+  SyscallEntry("pidfd_open", "pid flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPidfdOpen(t, a) },  // 434
   SyscallEntry("clone3", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone3(t, a) },  // 435
-  SyscallEntry("close_range"),  // 436
-  SyscallEntry("openat2"),  // 437
-  SyscallEntry("pidfd_getfd"),  // 438
-  SyscallEntry("faccessat2"),  // 439
+  SyscallEntry("close_range", "fd fd hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCloseRange(t, a) },  // 436
+  SyscallEntry("openat2", "dirfd path ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysOpenat2(t, a) },  // 437
+  SyscallEntry("pidfd_getfd", "fd fd uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPidfdGetfd(t, a) },  // 438
+  SyscallEntry("faccessat2", "dirfd path int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFaccessat2(t, a) },  // 439
   SyscallEntry("process_madvise"),  // 440
   SyscallEntry("epoll_pwait2", "fd ptr int timespec ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollPwait2(t, a) },  // 441
   SyscallEntry("mount_setattr"),  // 442

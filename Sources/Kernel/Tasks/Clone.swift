@@ -31,6 +31,7 @@ struct CloneRequest {
     if has(CLONE_FS) && (has(CLONE_NEWNS) || has(CLONE_NEWUSER)) { throw .invalid }
     if has(CLONE_PARENT) && task.process.isInit { throw .invalid }
     if has(UInt64(CLONE_CLEAR_SIGHAND)) && has(CLONE_SIGHAND) { throw .invalid }
+    if has(CLONE_PIDFD) && has(CLONE_THREAD) { throw .invalid }
     if flags & Self.namespaces != 0 {
       Log.info("clone: namespaces are not implemented (flags \(String(flags, radix: 16)))")
       throw .invalid
@@ -66,9 +67,12 @@ extension Task {
       child.files.borrowed?.object.leave(self)
       throw error
     }
+    var descriptor = -1
     do throws(Errno) {
+      if request.has(CLONE_PIDFD) { descriptor = try openPidFile(child.process, at: request.pidDescriptor) }
       try giveAddressSpace(to: child, request)
     } catch {
+      if descriptor >= 0 { closePidFile(descriptor) }
       unlink(child)
       throw error
     }

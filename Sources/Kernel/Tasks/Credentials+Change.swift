@@ -141,32 +141,6 @@ extension Credentials {
     ambient &= permitted & inheritable
   }
 
-  /// What execve(2) makes of them: `user` and `group` are the file's owners where its set-user-ID and set-group-ID bits
-  /// count. The second part is AT_SECURE. File capabilities are not read.
-  public func afterExec(user: UInt32?, group: UInt32?) -> (Credentials, isSecure: Bool) {
-    let new = Credentials(copying: self)
-    if let user { new.euid = user }
-    if let group { new.egid = group }
-    var isEffective = false
-    new.permitted = 0
-    if new.secureBits & Secure.noRoot == 0 {
-      if new.euid == 0 || new.uid == 0 { new.permitted = bounding | inheritable }
-      isEffective = new.euid == 0
-    }
-    let changesId = new.euid != uid || new.egid != gid
-    let isSetId = new.euid != euid || new.egid != egid
-    new.suid = new.euid
-    new.fsuid = new.euid
-    new.sgid = new.egid
-    new.fsgid = new.egid
-    if isSetId { new.ambient = 0 }
-    new.permitted |= new.ambient
-    new.effective = isEffective ? new.permitted : new.ambient
-    new.secureBits &= ~Secure.keepCaps
-    let isSecure = changesId || (new.uid != 0 && (isEffective || new.permitted & ~new.ambient != 0))
-    return (new, isSecure)
-  }
-
   /// Whether a process that changes from `old` to this one must no longer be dumpable nor told of its parent's death.
   func isRaised(from old: Credentials) -> Bool {
     euid != old.euid || egid != old.egid || fsuid != old.fsuid || fsgid != old.fsgid || permitted & ~old.permitted != 0

@@ -35,7 +35,7 @@ extension Process {
     }
   }
 
-  /// Tells the threads that wait for others to go.
+  /// Tells the threads that wait for others to go, and those who watch a pidfd.
   func threadsChanged() { threadQueue.wakeAll() }
 
   /// For execve(2): ends all other threads and waits until they are gone; `task` becomes the leader, whose id it takes
@@ -87,7 +87,8 @@ extension Task {
         return threads.living == 0
       }
       signals.exit(self)
-      if isLast { process.lastThreadLeaves() }
+      isLastThread = isLast
+      if isLast { process.signals.timers.stopAll() }
     }
     continueExit()
   }
@@ -99,8 +100,7 @@ extension Task {
       leaveAddressSpace()
       if let space = addressSpace.borrowed?.object {
         setAddressSpace(nil)
-        space.leave()
-        isLastUser = space.userCount == 0
+        isLastUser = space.leave()
       }
     }
     if exitStage == .memory {
@@ -110,6 +110,7 @@ extension Task {
         files.leave(self)
       }
       setFileSystem(nil)
+      if isLastThread { releaseControllingTerminal(exits: true) }
     }
     if exitStage == .files {
       exitStage = .threads

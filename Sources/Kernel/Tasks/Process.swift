@@ -53,7 +53,7 @@ public final class Process {
   // MARK: under `lock`
 
   public let lock: SpinLock<ProcessThreads>
-  /// Woken when a thread left, for execve(2) in another.
+  /// Woken when a thread left, for execve(2) in another, and when the process ended or was reaped, for pidfds.
   let threadQueue = WaitQueue()
 
   // MARK: words, changed by the process's own threads

@@ -25,6 +25,7 @@ extension Process {
         released.append(self)
       }
     }
+    threadsChanged()
     released.release()
   }
 

@@ -42,6 +42,8 @@ public final class Task: Thread {
   public internal(set) var parentDeathSignal: Int32 = 0
   /// How far its exit got.
   var exitStage = ExitStage.none
+  /// No other thread of its process is left that has not begun to exit.
+  var isLastThread = false
   /// It is on its way out.
   public var isExiting: Bool { exitStage != .none }
   /// sched_setscheduler(2): SCHED_OTHER, SCHED_BATCH or SCHED_IDLE, and SCHED_RESET_ON_FORK.

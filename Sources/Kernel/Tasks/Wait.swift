@@ -72,7 +72,10 @@ extension Process {
       }
       return nil
     }
-    if let reaped { reaped.with { $0.releaseFromTree() } }
+    reaped?.with { process in
+      process.threadsChanged()
+      process.releaseFromTree()
+    }
     if found == nil && !isAny { throw .noChild }
     return found
   }

@@ -56,7 +56,7 @@ public class Terminal {
   /// What a change may keep of the control modes.
   func adjust(_ modes: inout TerminalModes) {}
   /// Opens it; a session's leader without a terminal gets it unless O_NOCTTY. Errors: EBUSY (TIOCEXCL), EIO.
-  func open(_ inode: Inode, _ path: Path?, _ flags: Int32) throws(Errno) -> File {
+  public func open(_ inode: Inode, _ path: Path?, _ flags: Int32) throws(Errno) -> File {
     let file = TerminalFile(self, inode: inode, path: path, flags: flags)
     try file.checkOpen()
     return file

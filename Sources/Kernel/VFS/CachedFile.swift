@@ -26,6 +26,9 @@ public final class CachedFile {
   public func setSize(_ size: Int) { length.store(size, ordering: .releasing) }
   public var residentPages: Int { pages.withLock { _ in cache.residentCount } }
 
+  /// Whether a mapping may write to it: any mapping counts as one that may.
+  var hasWritableMappings: Bool { !mappings.isEmpty }
+
   // MARK: for mappings
 
   /// Where page `page` lies in kernel memory's descriptor, made resident. The caller has compared it with `size`.

@@ -14,6 +14,8 @@ open class File {
   public final var position = 0
   public final let positionLock = Mutex<Void>((), rank: .file)
 
+  /// F_SETOWN and F_SETSIG: a process, or a negated group, and what it is sent (0: SIGIO).
+  public final var owner: Int32 = 0, ownerSignal: Int32 = 0
   /// The epolls that watch it, once one does.
   public final let watches = OnceReference<FileWatches>()
 
@@ -23,7 +25,10 @@ open class File {
     self.flags = flags
   }
   // Runs after the subclass's deinit and before anything that it owns is dropped: the queues are still there.
-  deinit { watches.borrowed?.with { $0.fileClosed() } }
+  deinit {
+    watches.borrowed?.with { $0.fileClosed() }
+    if inode.locks != nil { inode.releaseLocks(ofOwner: Borrowed(self).identity) }
+  }
 
   // Linux's OPEN_FMODE: the fourth access mode, 3, is neither.
   @inline(__always) public final var isReadable: Bool { (flags &+ 1) & 1 != 0 && flags & O_PATH == 0 }

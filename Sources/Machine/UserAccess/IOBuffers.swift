@@ -47,6 +47,11 @@ import CMachine
     next()
   }
 
+  /// The same, by the address of the vector.
+  public init(vectorAt address: UInt, count segments: Int) throws(Errno) {
+    unsafe try self.init(vector: UserPointer<linux_iovec>(address), count: segments)
+  }
+
   private mutating func next() {
     while rest == 0, index < vector.count, count > 0 {
       unsafe address = UInt(bitPattern: vector[index].iov_base)

@@ -99,6 +99,9 @@ extension Thread {
     new.rflags &= ~0x1_0500  // DF, RF, TF
     new.how = UInt64(MACHINE_FRAME_FULL)
     registers = new
+    // As on Linux, a handler begins with the initial vector state.
+    self.vectors?.reset()
+    self.vectors?.restore()
   }
 
   /// rt_sigreturn(2): the registers and the vector state of the frame that the handler leaves. Errors: EFAULT.

@@ -52,14 +52,27 @@ extension Thread {
   public final func copyVectorsOut(to address: UInt) throws(Errno) {
     guard let vectors else { throw .fault }
     let area = unsafe vectors.area, size = unsafe vectorAreaSize
-    unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
-    unsafe arch_vector_save(area, vectorMask)
-    unsafe area.storeBytes(of: UInt32(FP_XSTATE_MAGIC1), toByteOffset: 464, as: UInt32.self)
-    unsafe area.storeBytes(of: UInt32(size + 4), toByteOffset: 468, as: UInt32.self)
-    unsafe area.storeBytes(of: vectorMask, toByteOffset: 472, as: UInt64.self)
-    unsafe area.storeBytes(of: UInt32(size), toByteOffset: 480, as: UInt32.self)
-    unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: address), from: area, size, user: address)
-    try UserPointer<UInt32>(address + UInt(size)).copyOut(UInt32(FP_XSTATE_MAGIC2))
+    try withoutSwitch { () throws(Errno) in
+      unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
+      unsafe arch_vector_save(area, vectorMask)
+      unsafe area.storeBytes(of: UInt32(FP_XSTATE_MAGIC1), toByteOffset: 464, as: UInt32.self)
+      unsafe area.storeBytes(of: UInt32(size + 4), toByteOffset: 468, as: UInt32.self)
+      unsafe area.storeBytes(of: vectorMask, toByteOffset: 472, as: UInt64.self)
+      unsafe area.storeBytes(of: UInt32(size), toByteOffset: 480, as: UInt32.self)
+      unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: address), from: area, size, user: address)
+      try UserPointer<UInt32>(address &+ UInt(size)).copyOut(UInt32(FP_XSTATE_MAGIC2))
+    }
+  }
+
+  /// Runs `body`, which copies to or from the thread's vector area, until it did so without a sleep: a fault may put the
+  /// thread to sleep, and the switch then saves its live state in the same area. Errors: EFAULT, and what `body` throws.
+  private func withoutSwitch(_ body: () throws(Errno) -> Void) throws(Errno) {
+    for _ in 0..<16 {
+      let before = voluntarySwitches &+ involuntarySwitches
+      try body()
+      if voluntarySwitches &+ involuntarySwitches == before { return }
+    }
+    throw .fault
   }
 
   /// Makes the vector state at `address` the current thread's live one; 0 resets it. What the processor would refuse is
@@ -72,24 +85,26 @@ extension Thread {
       return
     }
     let area = unsafe vectors.area
-    vectors.reset()
-    unsafe try userCopy(to: area, from: UnsafeRawPointer(bitPattern: address), 512, user: address)
-    let magic = unsafe area.load(fromByteOffset: 464, as: UInt32.self)
-    let stated = unsafe Int(area.load(fromByteOffset: 480, as: UInt32.self))
-    var isExtended = false
-    if unsafe magic == UInt32(FP_XSTATE_MAGIC1) && stated >= 576 && stated <= vectorAreaSize {
-      let closing = try UserPointer<UInt32>(address + UInt(stated)).copyIn()
-      isExtended = closing == UInt32(FP_XSTATE_MAGIC2)
-      if isExtended {
-        unsafe try userCopy(
-          to: area + 512, from: UnsafeRawPointer(bitPattern: address + 512), stated - 512, user: address + 512)
+    try withoutSwitch { () throws(Errno) in
+      vectors.reset()
+      unsafe try userCopy(to: area, from: UnsafeRawPointer(bitPattern: address), 512, user: address)
+      let magic = unsafe area.load(fromByteOffset: 464, as: UInt32.self)
+      let stated = unsafe Int(area.load(fromByteOffset: 480, as: UInt32.self))
+      var isExtended = false
+      if unsafe magic == UInt32(FP_XSTATE_MAGIC1) && stated >= 576 && stated <= vectorAreaSize {
+        let closing = try UserPointer<UInt32>(address &+ UInt(stated)).copyIn()
+        isExtended = closing == UInt32(FP_XSTATE_MAGIC2)
+        if isExtended {
+          unsafe try userCopy(
+            to: area + 512, from: UnsafeRawPointer(bitPattern: address &+ 512), stated - 512, user: address &+ 512)
+        }
       }
+      let components = isExtended ? unsafe area.load(fromByteOffset: 512, as: UInt64.self) : 3
+      unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
+      unsafe area.storeBytes(of: components & vectorMask, toByteOffset: 512, as: UInt64.self)
+      let mxcsr = unsafe area.load(fromByteOffset: 24, as: UInt32.self)
+      unsafe area.storeBytes(of: mxcsr & 0xffff, toByteOffset: 24, as: UInt32.self)
     }
-    let components = isExtended ? unsafe area.load(fromByteOffset: 512, as: UInt64.self) : 3
-    unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
-    unsafe area.storeBytes(of: components & vectorMask, toByteOffset: 512, as: UInt64.self)
-    let mxcsr = unsafe area.load(fromByteOffset: 24, as: UInt32.self)
-    unsafe area.storeBytes(of: mxcsr & 0xffff, toByteOffset: 24, as: UInt32.self)
     if unsafe arch_vector_restore_checked(area, vectorMask) != 0 {
       vectors.reset()
       vectors.restore()
