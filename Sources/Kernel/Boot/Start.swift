@@ -14,6 +14,7 @@ public func startKernel() {
     return
   }
   do throws(Errno) {
+    try Terminals.prepare()
     let root = try mountRoot()
     try Init.start(FileSystemContext(root: root, directory: root))
   } catch {
