@@ -191,18 +191,18 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("security"),  // 185
   SyscallEntry("gettid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGettid(t, a) },  // 186
   SyscallEntry("readahead", "fd offset size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReadahead(t, a) },  // 187
-  SyscallEntry("setxattr"),  // 188
-  SyscallEntry("lsetxattr"),  // 189
-  SyscallEntry("fsetxattr"),  // 190
-  SyscallEntry("getxattr"),  // 191
-  SyscallEntry("lgetxattr"),  // 192
-  SyscallEntry("fgetxattr"),  // 193
-  SyscallEntry("listxattr"),  // 194
-  SyscallEntry("llistxattr"),  // 195
-  SyscallEntry("flistxattr"),  // 196
-  SyscallEntry("removexattr"),  // 197
-  SyscallEntry("lremovexattr"),  // 198
-  SyscallEntry("fremovexattr"),  // 199
+  SyscallEntry("setxattr", "path str buf:in size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetxattr(t, a) },  // 188
+  SyscallEntry("lsetxattr", "path str buf:in size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLsetxattr(t, a) },  // 189
+  SyscallEntry("fsetxattr", "fd str buf:in size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFsetxattr(t, a) },  // 190
+  SyscallEntry("getxattr", "path str buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetxattr(t, a) },  // 191
+  SyscallEntry("lgetxattr", "path str buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLgetxattr(t, a) },  // 192
+  SyscallEntry("fgetxattr", "fd str buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFgetxattr(t, a) },  // 193
+  SyscallEntry("listxattr", "path buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysListxattr(t, a) },  // 194
+  SyscallEntry("llistxattr", "path buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLlistxattr(t, a) },  // 195
+  SyscallEntry("flistxattr", "fd buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFlistxattr(t, a) },  // 196
+  SyscallEntry("removexattr", "path str") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRemovexattr(t, a) },  // 197
+  SyscallEntry("lremovexattr", "path str") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLremovexattr(t, a) },  // 198
+  SyscallEntry("fremovexattr", "fd str") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFremovexattr(t, a) },  // 199
   SyscallEntry("tkill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTkill(t, a) },  // 200
   SyscallEntry("time", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTime(t, a) },  // 201
   SyscallEntry("futex", "ptr int int timespec ptr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFutex(t, a) },  // 202
@@ -321,8 +321,8 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("sched_getattr", "pid ptr size uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetattr(t, a) },  // 315
   SyscallEntry("renameat2", "dirfd path dirfd path hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRenameat2(t, a) },  // 316
   SyscallEntry("seccomp"),  // 317
-  SyscallEntry("getrandom"),  // 318
-  SyscallEntry("memfd_create"),  // 319
+  SyscallEntry("getrandom", "buf:out size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetrandom(t, a) },  // 318
+  SyscallEntry("memfd_create", "str hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMemfdCreate(t, a) },  // 319
   SyscallEntry("kexec_file_load"),  // 320
   SyscallEntry("bpf"),  // 321
   SyscallEntry("execveat", "dirfd path ptr ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExecveat(t, a) },  // 322
