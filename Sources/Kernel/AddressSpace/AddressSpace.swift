@@ -27,7 +27,7 @@ public final class AddressSpace {
   public internal(set) final var host: HostSpace
   let state = Mutex(AddressSpaceState(), rank: .addressSpace)
   /// Tasks in it. At zero it is torn down.
-  private let users = Atomic<Int>(1)
+  let users = Atomic<Int>(1)
 
   // Set by exec before the program runs; the ranges are what prctl(PR_SET_MM) could change.
   /// Code, data and the initial stack pointer: /proc/PID/stat.

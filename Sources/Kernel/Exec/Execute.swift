@@ -104,7 +104,7 @@ extension Task {
       if !guestHost.isSet { guestHost.set(try HostSpace.fresh()) }
       return guestHost.borrowed.object
     }
-    if let space = addressSpace.borrowed, space.with({ $0.isPrivate }) { return space.with { $0.host } }
+    if let space = addressSpace.borrowed, space.with({ $0.claim() }) { return space.with { $0.host } }
     return try HostSpace.fresh()
   }
 
