@@ -6,7 +6,9 @@ import Machine
 func prepareVFS() {
   dentries.set(DentryCache())
   fileSystemTypes.set(FileSystemTypeList())
-  anonymousFileSystems.set(AnonymousFileSystems())
+  let anonymous = AnonymousFileSystems()
+  anonymousFileSystems.set(anonymous)
+  anonymous.sharedInode.replace(AnonymousInode(.other, mode: 0o600))
   characterDevices.set(CharacterDeviceList())
   mounts.set(MountTable())
   FileSystemTypes.register(TmpfsType())

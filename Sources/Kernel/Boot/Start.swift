@@ -14,8 +14,10 @@ public func startKernel() {
     return
   }
   do throws(Errno) {
+    try Terminals.prepare()
     let root = try mountRoot()
     try Init.start(FileSystemContext(root: root, directory: root))
+    try ControlSocket.start()
   } catch {
     HostOutput.standardError("martlet: the root cannot be mounted: errno \(error.number)\n")
     Log.flushToStandardError()

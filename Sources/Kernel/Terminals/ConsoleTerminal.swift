@@ -116,26 +116,22 @@ public final class ConsoleTerminal: Terminal {
     } catch {}
   }
 
-  /// Three interrupt characters within a second, with SIGINT still pending on the whole foreground group while ISIG is
-  /// set, end the machine: nobody in it listens.
+  /// Three interrupt characters within a second are a cry for help.
   private func countInterrupts(_ bytes: KernelBytes, _ keyboard: inout Keyboard) {
-    let (isOn, character, group) = state.withLock { state in
-      let modes = state.discipline.modes
-      return (modes.hasLocal(ISIG), modes.characters[Int(VINTR)], state.foreground)
-    }
-    guard isOn, character != 0 else { return }
+    let character = state.withLock { $0.discipline.modes.characters[Int(VINTR)] }
+    if character == 0 { return }
     for i in 0..<bytes.count where bytes[i] == character {
       let now = Clock.monotonic()
       let first = keyboard.interrupts[1]
       keyboard.interrupts = [first, keyboard.interrupts[2], now]
-      guard first != 0, now &- first < 1_000_000_000, let group else { continue }
-      if isDeaf(group) {
-        Log.warning("three interrupts within a second, and nobody took one: the machine ends")
-        powerOff(128 + Int(SIGINT))
-      }
+      if first != 0 && now &- first < 1_000_000_000 { endIfDeaf() }
     }
   }
-  private func isDeaf(_ group: ProcessGroup) -> Bool {
+  /// Ends the machine where the interrupt character is on (ISIG) and SIGINT still lies pending on the whole foreground
+  /// group: nobody in it listens.
+  func endIfDeaf() {
+    let (isOn, group) = state.withLock { ($0.discipline.modes.hasLocal(ISIG), $0.foreground) }
+    guard isOn, let group else { return }
     var members = 0, deaf = 0
     withProcessTree {
       group.members.forEach { process in
@@ -143,7 +139,9 @@ public final class ConsoleTerminal: Terminal {
         if process.signals.isPending(SIGINT) { deaf += 1 }
       }
     }
-    return members > 0 && members == deaf
+    if members == 0 || deaf != members { return }
+    Log.warning("three interrupts within a second, and nobody took one: the machine ends")
+    powerOff(128 + Int(SIGINT))
   }
 
   override func inputDrained() {

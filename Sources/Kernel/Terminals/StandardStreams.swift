@@ -8,6 +8,7 @@ import Machine
 func openStandardStreams(_ task: Task) throws(Errno) {
   guard let table = task.files.borrowed else { return }
   if !hostStreams.isSet { hostStreams.set(HostStreams()) }
+  task.takeConsole()
   var made = InlineArray<3, File?>(repeating: nil)
   for number in 0..<3 {
     var first = Int(StandardStreams.first(sharedWith: Int32(number)))

@@ -237,7 +237,8 @@ extension Scheduler {
       let start = arch_cycles()
       while unsafe arch_load32(pending) == 0 && arch_cycles() &- start < idleSpinCycles { arch_pause() }
     }
-    if unsafe arch_load32(pending) == 0 {
+    // A stop that came before `pending` was cleared.
+    if unsafe arch_load32(pending) == 0 && arch_load32(machine_stopped()) == 0 {
       unsafe unpin(carrier)
       unsafe hostFutexWait(pending, 0, until: Deadline(nanoseconds: until))
       unsafe adoptProcessor(carrier, vcpu)
