@@ -30,4 +30,10 @@ extension Task {
     let address = fault.address
     return space.with { $0.withoutChange { $0.areas.tree.area(at: address)?.mapping?.cached == nil } }
   }
+
+  /// The si_code of `fault`: what lies in the kernel's own ranges is not mapped, as far as a guest knows.
+  var faultCode: Int32 {
+    if fault.trap == 14 && fault.signal == SIGSEGV && !isGuestRange(fault.address, 1) { return Int32(SEGV_MAPERR) }
+    return fault.code
+  }
 }
