@@ -43,7 +43,7 @@ import Testing
     timer.overrun = 9
     #expect(timer.bytes[2] == 9 << 32 | 3)
     #expect(timer.timer == 3 && timer.overrun == 9 && timer.value == 0xdead)
-    let poll = SignalInfo.poll(SIGPOLL, code: 1, band: 65, descriptor: 4)
+    let poll = SignalInfo.poll(SIGIO, code: 1, band: 65, descriptor: 4)
     #expect(poll.bytes[2] == 65 && poll.descriptor == 4)
   }
 
