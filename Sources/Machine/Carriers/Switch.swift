@@ -162,6 +162,13 @@ extension Scheduler {
           giveBaton(vcpu, to: rootCarrier(id), thread: nil)
           leave(space)
         }
+        if space.with({ $0.takeWish() }) {
+          // A thread waits for a carrier elsewhere: this one, once root holds the baton.
+          giveBaton(vcpu, to: rootCarrier(id), thread: nil)
+          kickIdleWithWork()
+          next = park()
+          continue
+        }
         next = idle(vcpu, id)
         continue
       }
