@@ -89,8 +89,12 @@ extension Scheduler {
     }
   }
   private static func account(_ thread: Thread) {
-    let now = Clock.monotonic()
-    thread.runtime &+= now &- thread.switchedIn
+    let used = Clock.monotonic() &- thread.switchedIn
+    thread.runtime &+= used
+    Processor.withCurrent { processor in
+      processor.busy &+= used
+      processor.switches &+= 1
+    }
   }
 
   /// The first steps of whoever runs next, on its own stack: the lock is still held.
