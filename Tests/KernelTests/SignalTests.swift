@@ -43,7 +43,7 @@ import Testing
     timer.overrun = 9
     #expect(timer.bytes[2] == 9 << 32 | 3)
     #expect(timer.timer == 3 && timer.overrun == 9 && timer.value == 0xdead)
-    let poll = SignalInfo.poll(SIGPOLL, code: 1, band: 65, descriptor: 4)
+    let poll = SignalInfo.poll(SIGIO, code: 1, band: 65, descriptor: 4)
     #expect(poll.bytes[2] == 65 && poll.descriptor == 4)
   }
 
@@ -59,7 +59,7 @@ import Testing
     #expect(Signal.bit(1) == 1)
     #expect(Signal.bit(64) == 1 << 63)
     #expect(Signal.bit(0) == 0 && Signal.bit(65) == 0 && Signal.bit(-1) == 0)
-    #expect(SignalSet(bits: .max).blockable.bits == ~(1 << 8 | 1 << 18))
+    #expect(SignalSet(bits: .max).blockable.bits == UInt64.max ^ (1 << 8 | 1 << 18))
     #expect(SignalSet(SIGHUP).first == SIGHUP && SignalSet.none.first == 0)
   }
   @Test func defaults() {
@@ -72,6 +72,18 @@ import Testing
   }
 }
 
+/// `#expect` copies what it looks at: a class around the queue.
+private final class Queue {
+  var pending = PendingSignals()
+  func insert(_ info: SignalInfo) -> Bool { pending.insert(info) }
+  func append(_ entry: SignalEntry) { pending.append(entry) }
+  func take(_ signal: Int32) -> SignalInfo { pending.take(signal) }
+  func drop(_ set: SignalSet) { pending.drop(set) }
+  func withdraw(_ entry: SignalEntry) { pending.withdraw(entry) }
+  func next(blocked: SignalSet) -> Int32 { pending.next(blocked: blocked) }
+  var set: SignalSet { pending.set }
+}
+
 @Suite struct PendingSignalsTests {
   private func entry(_ signal: Int32, _ value: UInt64) -> SignalEntry {
     let entry = SignalEntry()
@@ -80,7 +92,7 @@ import Testing
   }
 
   @Test func standardSignalsCoalesce() {
-    var pending = PendingSignals()
+    let pending = Queue()
     #expect(pending.insert(.user(SIGUSR1, pid: 1, uid: 0)))
     #expect(!pending.insert(.user(SIGUSR1, pid: 2, uid: 0)))
     #expect(pending.next(blocked: .none) == SIGUSR1)
@@ -89,7 +101,7 @@ import Testing
   }
 
   @Test func realtimeSignalsQueueInOrder() {
-    var pending = PendingSignals()
+    let pending = Queue()
     for i in 1...3 { pending.append(entry(40, UInt64(i))) }
     pending.append(entry(35, 9))
     #expect(pending.next(blocked: .none) == 35)
@@ -102,7 +114,7 @@ import Testing
   }
 
   @Test func faultsComeFirst() {
-    var pending = PendingSignals()
+    let pending = Queue()
     _ = pending.insert(.kernel(SIGHUP))
     _ = pending.insert(.kernel(SIGSEGV))
     #expect(pending.next(blocked: .none) == SIGSEGV)
@@ -111,7 +123,7 @@ import Testing
   }
 
   @Test func aTimersEntryBesideAStandardSignal() {
-    var pending = PendingSignals()
+    let pending = Queue()
     _ = pending.insert(.user(SIGALRM, pid: 1, uid: 0))
     let timer = entry(SIGALRM, 5)
     pending.append(timer)
@@ -122,7 +134,7 @@ import Testing
   }
 
   @Test func dropAndWithdraw() {
-    var pending = PendingSignals()
+    let pending = Queue()
     let first = entry(40, 1), second = entry(40, 2)
     pending.append(first)
     pending.append(second)
@@ -136,7 +148,7 @@ import Testing
   }
 
   @Test func aSignalWithoutRoomHasNoSender() {
-    var pending = PendingSignals()
+    let pending = Queue()
     #expect(pending.insert(.user(50, pid: 4, uid: 4)))
     #expect(pending.take(50).pid == 0)
   }
@@ -235,8 +247,8 @@ import Testing
   @Test func checks() throws {
     #expect(try TimeSpec(seconds: 1, nanoseconds: 5).checked() == 1_000_000_005)
     #expect(try TimeSpec(seconds: .max, nanoseconds: 0).checked() == .max)
-    #expect(throws: Errno.invalid) { try TimeSpec(seconds: -1, nanoseconds: 0).checked() }
-    #expect(throws: Errno.invalid) { try TimeSpec(seconds: 0, nanoseconds: 1_000_000_000).checked() }
+    #expect((try? TimeSpec(seconds: -1, nanoseconds: 0).checked()) == nil)
+    #expect((try? TimeSpec(seconds: 0, nanoseconds: 1_000_000_000).checked()) == nil)
     #expect(TimeSpec(1_500_000_000) == TimeSpec(seconds: 1, nanoseconds: 500_000_000))
     #expect(try TimeValue(seconds: 2, microseconds: 3).checked() == 2_000_003_000)
   }

@@ -26,7 +26,7 @@ LINES = [
             "git -c user.name=a -c user.email=b commit -qm m && git log --oneline | wc -l", r"(?s)On branch.*\n1\n"),
     ("gcc", "printf '%s' \"$HELLO\" >h.c && gcc -O2 h.c -o h && ./h", "hello\n"),
     ("gcc-static", "printf '%s' \"$HELLO\" >h.c && gcc -O2 -static h.c -o h && ./h", "hello\n"),
-    ("tar", "mkdir d && cp -r /etc/default d && ln -s default d/l && tar -czf a.tgz d && mkdir e && "
+    ("tar", "mkdir d && cp -r /usr/include/linux d && ln -s linux d/l && tar -czf a.tgz d && mkdir e && "
             "tar -xzf a.tgz -C e && diff -r d e/d && echo same", "same\n"),
     ("sort", "seq $SORTED | tac >n && sort -n n | sha256sum && seq $SORTED | sha256sum",
      r"([0-9a-f]{64})  -\n\1  -\n"),

@@ -16,7 +16,7 @@ extension AddressSpace {
     if state.areas.tree.isFree(start, end) { return }
     if state.areas.count + 1 > maximumAreas, state.areas.tree.area(at: start)?.start != start { throw .noMemory }
     try state.areas.reserve()
-    try AddressLayout.forUsableParts(start, end) { (part, size) throws(Errno) in try HostMemory.unmap(part, size) }
+    try unmapInHost(&state, start, end)
     try state.areas.clear(start, end)
   }
 

@@ -36,7 +36,7 @@ extension AddressSpace {
     child.stackStart = stackStart
     child.commandLine = commandLine
     child.environment = environment
-    if let executable = executable.borrowed { child.executable.replace(executable.object) }
+    child.setProgram(runningFile)
     child.auxiliary = auxiliary
     child.barriers.store(barriers.load(ordering: .relaxed), ordering: .relaxed)
     return child

@@ -109,7 +109,11 @@ extension AddressSpace {
       guard AddressLayout.isAligned(address) else { throw .invalid }
       guard address <= AddressLayout.end - count else { throw .noMemory }
       guard address >= AddressLayout.start else { throw .notPermitted }
-      if request.has(MAP_FIXED_NOREPLACE), !state.areas.tree.isFree(address, address + count) { throw .exists }
+      if request.has(MAP_FIXED_NOREPLACE), !state.areas.tree.isFree(address, address + count) || !isOpen(address, address + count)
+      {
+        throw .exists
+      }
+      if !isOpen(address, address + count) { throw .noMemory }
       if !AddressLayout.isUsable(address, count) {
         // Over the kernel's own ranges only what nobody can touch.
         guard request.protection & (PROT_READ | PROT_WRITE | PROT_EXEC) == 0, request.file == nil,
@@ -127,7 +131,7 @@ extension AddressSpace {
       // Larger than any of the guest's ranges: a reservation that nobody can touch may span the kernel's.
       guard request.protection & (PROT_READ | PROT_WRITE | PROT_EXEC) == 0, request.file == nil,
         request.flags & MAP_TYPE == MAP_PRIVATE,
-        let found = state.areas.tree.highestRoom(count, AddressLayout.start, state.mapTop)
+        let found = highestRoom(&state, count, AddressLayout.start, state.mapTop)
       else { throw .noMemory }
       return found
     }
@@ -136,22 +140,17 @@ extension AddressSpace {
 
   /// Room for `count` bytes, from the mapping area's top down. The lock is held.
   func room(_ state: inout AddressSpaceState, _ count: UInt, low32: Bool = false) -> UInt? {
-    if low32 { return state.areas.tree.lowestRoom(count, 0x4000_0000, 0x8000_0000) }
+    if low32 { return lowestRoom(&state, count, 0x4000_0000, 0x8000_0000) }
     let windows = AddressLayout.windows
     for i in windows.indices {
       let high = min(windows[i].high, state.mapTop)
-      if let found = state.areas.tree.highestRoom(count, windows[i].low, high) { return found }
+      if let found = highestRoom(&state, count, windows[i].low, high) { return found }
     }
     // Above the mapping area, beside the stack, as Linux's last resort.
     for i in windows.indices {
-      if let found = state.areas.tree.lowestRoom(count, max(windows[i].low, state.mapTop), windows[i].high) { return found }
+      if let found = lowestRoom(&state, count, max(windows[i].low, state.mapTop), windows[i].high) { return found }
     }
     return nil
-  }
-
-  func isFree(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt) -> Bool {
-    guard let next = state.areas.tree.find(start) else { return true }
-    return next.guardedStart >= end
   }
 
   /// Makes `area` what its range maps, in the host and in the tree. The lock is held.
@@ -162,6 +161,7 @@ extension AddressSpace {
     // On the file's list before the file's size is looked at; the tree's own count takes over.
     area.mapping?.attach()
     defer { area.mapping?.detach() }
+    try occupy(area.start, area.end)
     try mapInHost(&area, noReserve: noReserve)
     try state.areas.clear(area.start, area.end)
     try state.areas.add(area)

@@ -42,7 +42,7 @@ extension AddressSpace {
       // The two may not overlap.
       if r.address < r.target + r.newCount && r.target < r.address + r.oldCount { throw .invalid }
       guard r.target >= AddressLayout.start else { throw .notPermitted }
-      guard AddressLayout.isUsable(r.target, r.newCount) else { throw .noMemory }
+      guard AddressLayout.isUsable(r.target, r.newCount), isOpen(r.target, r.target + r.newCount) else { throw .noMemory }
     }
     if !r.has(MREMAP_FIXED) && !r.has(MREMAP_DONTUNMAP) && r.oldCount >= r.newCount && r.oldCount > 0 {
       // Shrinking, across areas too.
@@ -83,6 +83,7 @@ extension AddressSpace {
     more.filled = PageRanges()
     more.mapping?.attach()
     defer { more.mapping?.detach() }
+    try occupy(more.start, more.end)
     try mapInHost(&more, noReserve: area.flags.contains(.noReserve))
     try state.areas.add(more)
     state.peak = max(state.peak, state.areas.totals.total)
@@ -118,6 +119,7 @@ extension AddressSpace {
     defer { copy.mapping?.detach() }
     // Shared pages of the cache are mapped anew; private ones move with what was written to them.
     let isAnew = copy.mapping?.cached != nil && copy.flags.contains(.shared) || r.oldCount == 0
+    try occupy(copy.start, copy.end)
     try mapInHost(&copy, noReserve: area.flags.contains(.noReserve))
     if !isAnew {
       try moveInHost(r.address, moved, target)
@@ -135,9 +137,7 @@ extension AddressSpace {
       if r.has(MREMAP_DONTUNMAP) {
         try leaveBehind(&state, area, r)
       } else {
-        try AddressLayout.forUsableParts(r.address, r.address + r.oldCount) { (part, size) throws(Errno) in
-          try HostMemory.unmap(part, size)
-        }
+        try unmapInHost(&state, r.address, r.address + r.oldCount)
         try state.areas.clear(r.address, r.address + r.oldCount)
       }
     }

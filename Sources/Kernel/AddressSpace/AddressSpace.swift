@@ -27,7 +27,7 @@ public final class AddressSpace {
   public internal(set) final var host: HostSpace
   let state = Mutex(AddressSpaceState(), rank: .addressSpace)
   /// Tasks in it. At zero it is torn down.
-  private let users = Atomic<Int>(1)
+  let users = Atomic<Int>(1)
 
   // Set by exec before the program runs; the ranges are what prctl(PR_SET_MM) could change.
   /// Code, data and the initial stack pointer: /proc/PID/stat.
@@ -37,8 +37,8 @@ public final class AddressSpace {
   /// Where the strings of the command line and of the environment lie: /proc/PID/cmdline, environ.
   public final var commandLine: Range<UInt> = 0..<0
   public final var environment: Range<UInt> = 0..<0
-  /// The program's file: /proc/PID/exe.
-  public final var executable = OwnedOptional<File>()
+  /// The program's file, which nobody may write to meanwhile. Under the lock.
+  private var program = OwnedOptional<RunningFile>()
   /// /proc/PID/auxv: pairs of words, AT_NULL included.
   public final var auxiliary: [UInt] = []
   /// membarrier(2)'s registrations.
@@ -67,19 +67,22 @@ public final class AddressSpace {
 
   /// Empties it. `unmap`: the host space goes on serving others, so what was mapped must leave it.
   func tearDown(unmap: Bool) {
-    var dropped: [FileMapping] = []
-    state.withLock { state in
-      if unmap && !host.wasKilled {
-        state.areas.tree.forEach { area in
-          try? AddressLayout.forUsableParts(area.start, area.end) { (a, n) throws(Errno) in try HostMemory.unmap(a, n) }
-        }
-      }
-      state.areas.clear()
+    _ = try? withState { (state) throws(Errno) in
       state.isGone = true
-      dropped = state.areas.takeDropped()
+      defer { state.areas.clear() }
+      if unmap && !host.wasKilled { try unmapInHost(&state, 0, AddressLayout.end) }
     }
-    executable.replace(nil)
-    _ = consume dropped
+    setProgram(nil)
+  }
+
+  /// The program's file: /proc/PID/exe. Nil once it is gone.
+  public var executable: File? { state.withLock { _ in program.borrowed?.with { $0.file } } }
+  /// What it runs, which fork(2) shares.
+  var runningFile: RunningFile? { state.withLock { _ in program.borrowed?.object } }
+  func setProgram(_ new: RunningFile?) {
+    let old = runningFile
+    state.withLock { _ in program.replace(new) }
+    _ = consume old                      // its file may close here
   }
 
   // MARK: the lock
@@ -88,6 +91,8 @@ public final class AddressSpace {
   func withState<R>(_ body: (inout AddressSpaceState) throws(Errno) -> R) throws(Errno) -> R {
     var dropped: [FileMapping] = []
     defer { _ = consume dropped }
+    if !hasAddressSpaces { sharedLayout.with { $0.lock.lock() } }
+    defer { if !hasAddressSpaces { sharedLayout.with { $0.lock.unlock() } } }
     return try state.withLock { (state) throws(Errno) -> R in
       defer { dropped = state.areas.takeDropped() }
       return try body(&state)

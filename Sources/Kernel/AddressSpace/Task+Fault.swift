@@ -5,7 +5,7 @@ extension Task {
   /// A page fault of guest code, or of a copy to or from guest memory. Where it is refused, `fault` says which signal with
   /// which code it becomes.
   func resolvePageFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool {
-    guard let space = addressSpace.borrowed else { return false }
+    guard let space = visited ?? addressSpace.borrowed else { return false }
     // An access that ought to work may be tried again, but not for ever: the host may know better.
     if faultAddress == address { faultCount &+= 1 } else { (faultAddress, faultCount) = (address, 0) }
     // A host file's end, or a key: the host has decided.
@@ -29,5 +29,11 @@ extension Task {
     guard fault.signal == SIGBUS else { return false }
     let address = fault.address
     return space.with { $0.withoutChange { $0.areas.tree.area(at: address)?.mapping?.cached == nil } }
+  }
+
+  /// The si_code of `fault`: what lies in the kernel's own ranges is not mapped, as far as a guest knows.
+  var faultCode: Int32 {
+    if fault.trap == 14 && fault.signal == SIGSEGV && !isGuestRange(fault.address, 1) { return Int32(SEGV_MAPERR) }
+    return fault.code
   }
 }

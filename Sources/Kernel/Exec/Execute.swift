@@ -9,7 +9,7 @@ import Machine
 struct ExecRequest {
   /// As the program is named: AT_EXECFN, and a script's interpreter gets it as its argument.
   var path: [UInt8]
-  var file: File
+  var file: RunningFile
   var arguments: ExecArguments
   /// A script could not be opened again by `path`: its descriptor is closed by then.
   var isUnreachable = false
@@ -70,11 +70,11 @@ extension Task {
     var file = request.file
     var path = request.path
     for _ in 0..<6 {
-      let head = try file.bytes(at: 0, count: Script.lineLimit)
+      let head = try file.file.bytes(at: 0, count: Script.lineLimit)
       guard let script = try Script(head) else {
         let program = try ProgramFile(file, head: head)
-        let ignoresModes = file.path.map { $0.mount.has(MS_NOSUID) } ?? true
-        let inode = file.inode
+        let ignoresModes = file.file.path.map { $0.mount.has(MS_NOSUID) } ?? true
+        let inode = file.file.inode
         return ExecPlan(
           path: request.path, program: program, interpreter: try openInterpreter(program), arguments: arguments,
           credentials: credentials.borrowed.with { ExecCredentials($0, file: inode, ignoresModes: ignoresModes) })
@@ -90,7 +90,7 @@ extension Task {
   private func openInterpreter(_ program: ProgramFile) throws(Errno) -> ProgramFile? {
     guard let path = try program.interpreterPath() else { return nil }
     let file = try openExecutable(AT_FDCWD, path)
-    let head = try file.bytes(at: 0, count: Script.lineLimit)
+    let head = try file.file.bytes(at: 0, count: Script.lineLimit)
     do throws(Errno) { return try ProgramFile(file, head: head) } catch {
       throw error == .notExecutable ? Errno(ELIBBAD) : error
     }
@@ -101,10 +101,13 @@ extension Task {
   private func newHome() throws(Errno) -> HostSpace {
     if !hasAddressSpaces {
       // The first program makes the one for all.
-      if !guestHost.isSet { guestHost.set(try HostSpace.fresh()) }
+      if !guestHost.isSet {
+        sharedLayout.set(SharedLayout())
+        guestHost.set(try HostSpace.fresh())
+      }
       return guestHost.borrowed.object
     }
-    if let space = addressSpace.borrowed, space.with({ $0.isPrivate }) { return space.with { $0.host } }
+    if let space = addressSpace.borrowed, space.with({ $0.claim() }) { return space.with { $0.host } }
     return try HostSpace.fresh()
   }
 
@@ -172,7 +175,7 @@ extension Task {
     }
     space.codeRange = program.code
     space.dataRange = program.data
-    space.executable.replace(plan.program.file)
+    space.setProgram(plan.program.running)
     let stack = InitialStack(
       arguments: plan.arguments, fileName: plan.path, program: program, headerCount: plan.program.image.headerCount,
       interpreterBase: base, credentials: plan.credentials.credentials, isSecure: plan.credentials.isSecure)

@@ -27,7 +27,7 @@ extension AddressSpace {
   func load(_ program: ProgramFile, _ place: ImagePlace, limits: MemoryLimits) throws(Errno) -> LoadedImage {
     let image = program.image
     let range = image.range
-    let bias = try bias(of: image, place)
+    let bias = try bias(of: image, place, limits)
     for segment in image.segments { try load(segment, bias, program.file, limits) }
     var result = LoadedImage(
       bias: bias, entry: image.entry &+ bias, headers: image.headerAddress == 0 ? 0 : image.headerAddress &+ bias,
@@ -42,7 +42,7 @@ extension AddressSpace {
     return result
   }
 
-  private func bias(of image: ElfImage, _ place: ImagePlace) throws(Errno) -> UInt {
+  private func bias(of image: ElfImage, _ wanted: ImagePlace, _ limits: MemoryLimits) throws(Errno) -> UInt {
     let range = image.range
     guard image.isMovable else {
       let count = range.upperBound - range.lowerBound
@@ -52,7 +52,7 @@ extension AddressSpace {
     }
     let alignment = image.alignment
     let count = range.upperBound - range.lowerBound
-    switch place {
+    switch wanted {
     case .at(let address):
       let base = address & ~(alignment - 1)
       if AddressLayout.isUsable(base, count), withoutChange({ $0.areas.tree.isFree(base, base + count) }) {
@@ -60,9 +60,16 @@ extension AddressSpace {
       }
       fallthrough
     case .anywhere:
-      guard let found = withoutChange({ room(&$0, count + alignment - 4096) }) else { throw .noMemory }
+      guard let found = try place(count + alignment - 4096, limits) else { throw .noMemory }
       return (found + alignment - 1) & ~(alignment - 1) &- range.lowerBound
     }
+  }
+
+  /// Room for an image. In `mmu=none` it is taken at once, since others look for room too.
+  private func place(_ count: UInt, _ limits: MemoryLimits) throws(Errno) -> UInt? {
+    if hasAddressSpaces { return withoutChange { room(&$0, count) } }
+    let request = MapRequest(count: count, protection: PROT_NONE, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+    return try map(request, limits: limits)
   }
 
   private func load(_ segment: ElfImage.Segment, _ bias: UInt, _ file: File, _ limits: MemoryLimits) throws(Errno) {

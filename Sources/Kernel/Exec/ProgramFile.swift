@@ -3,12 +3,14 @@ import Machine
 
 /// A file that is to be run, or its interpreter: open, allowed, and with its ELF headers read.
 struct ProgramFile {
-  let file: File
+  let running: RunningFile
   let image: ElfImage
+  var file: File { running.file }
 
   /// Errors: ENOEXEC, EINVAL, EIO and what reading gives.
-  init(_ file: File, head: [UInt8]) throws(Errno) {
-    self.file = file
+  init(_ running: RunningFile, head: [UInt8]) throws(Errno) {
+    self.running = running
+    let file = running.file
     var image = try ElfImage(header: head)
     let count = image.headerCount * ElfImage.programHeaderSize
     let headers = try file.bytes(at: Int(image.headerOffset), count: count)

@@ -109,7 +109,7 @@ extension Task {
 
   /// `guestFault` of a task: the fault that the host described becomes the guest's signal.
   func signalFault() {
-    let info = SignalInfo.fault(fault.signal, code: fault.code, address: fault.address)
+    let info = SignalInfo.fault(fault.signal, code: faultCode, address: fault.address)
     process.signals.force(self, info)
   }
 

@@ -79,9 +79,6 @@ public final class ProcessSignals {
     }
   }
 
-  /// Whether all its tasks have exited.
-  var isEmpty: Bool { state.withLock { $0.taskCount == 0 } }
-
   // MARK: fork and exec
 
   /// A child process's: handlers shared (CLONE_SIGHAND) or copied, or all SIG_DFL but what is ignored

@@ -120,7 +120,7 @@ extension SignalInfo {
       switch signal {
       case SIGILL, SIGFPE, SIGSEGV, SIGBUS, SIGTRAP: return .fault
       case SIGCHLD: return .child
-      case SIGPOLL: return .poll
+      case SIGIO: return .poll
       default: return .sender
       }
     }

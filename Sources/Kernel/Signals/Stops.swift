@@ -54,7 +54,7 @@ extension ProcessSignals {
         if signals.mustStop || signals.isStopped { return }
         signals.mustStop = true
         state.job.left &+= 1
-        if signals !== mine { signals.task.with { $0.interrupt(Interruption.signal) } }
+        signals.task.with { $0.interrupt(Interruption.signal) }
       }
     }
   }

@@ -46,7 +46,6 @@ public final class TaskSignals: Listed {
     let shared = task.process.signals
     shared.remove(self)
     shared.tellParent(task.process)
-    if shared.isEmpty { shared.timers.stopAll() }
   }
 }
 

@@ -27,7 +27,13 @@ struct SyscallEntry: Sendable {
 }
 
 /// A system call of `task`: the table, the result, and the one place where an `Errno` becomes a number.
-func dispatch(_ task: Task, _ arguments: SyscallArguments) {
+@inline(__always) func dispatch(_ task: Task, _ arguments: SyscallArguments) {
+  if Trace.isOn { return Trace.call(task, arguments) }
+  perform(task, arguments)
+}
+
+/// The call itself.
+@inline(__always) func perform(_ task: Task, _ arguments: SyscallArguments) {
   let number = arguments.number
   task.call = number
   do throws(Errno) {

@@ -28,10 +28,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("pipe", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
   SyscallEntry("select", "int ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSelect(t, a) },  // 23
   SyscallEntry("sched_yield", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedYield(t, a) },  // 24
-  SyscallEntry("mremap"),  // 25
-  SyscallEntry("msync"),  // 26
-  SyscallEntry("mincore"),  // 27
-  SyscallEntry("madvise"),  // 28
+  SyscallEntry("mremap", "ptr size size hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMremap(t, a) },  // 25
+  SyscallEntry("msync", "ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMsync(t, a) },  // 26
+  SyscallEntry("mincore", "ptr size buf:out") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMincore(t, a) },  // 27
+  SyscallEntry("madvise", "ptr size int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMadvise(t, a) },  // 28
   SyscallEntry("shmget"),  // 29
   SyscallEntry("shmat"),  // 30
   SyscallEntry("shmctl"),  // 31
@@ -152,10 +152,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("sched_get_priority_max", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetPriorityMax(t, a) },  // 146
   SyscallEntry("sched_get_priority_min", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetPriorityMin(t, a) },  // 147
   SyscallEntry("sched_rr_get_interval", "pid ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedRrGetInterval(t, a) },  // 148
-  SyscallEntry("mlock"),  // 149
-  SyscallEntry("munlock"),  // 150
-  SyscallEntry("mlockall"),  // 151
-  SyscallEntry("munlockall"),  // 152
+  SyscallEntry("mlock", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMlock(t, a) },  // 149
+  SyscallEntry("munlock", "ptr size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMunlock(t, a) },  // 150
+  SyscallEntry("mlockall", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMlockall(t, a) },  // 151
+  SyscallEntry("munlockall", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMunlockall(t, a) },  // 152
   SyscallEntry("vhangup"),  // 153
   SyscallEntry("modify_ldt"),  // 154
   SyscallEntry("pivot_root", "path path") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPivotRoot(t, a) },  // 155
@@ -191,18 +191,18 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("security"),  // 185
   SyscallEntry("gettid", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGettid(t, a) },  // 186
   SyscallEntry("readahead", "fd offset size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReadahead(t, a) },  // 187
-  SyscallEntry("setxattr"),  // 188
-  SyscallEntry("lsetxattr"),  // 189
-  SyscallEntry("fsetxattr"),  // 190
-  SyscallEntry("getxattr"),  // 191
-  SyscallEntry("lgetxattr"),  // 192
-  SyscallEntry("fgetxattr"),  // 193
-  SyscallEntry("listxattr"),  // 194
-  SyscallEntry("llistxattr"),  // 195
-  SyscallEntry("flistxattr"),  // 196
-  SyscallEntry("removexattr"),  // 197
-  SyscallEntry("lremovexattr"),  // 198
-  SyscallEntry("fremovexattr"),  // 199
+  SyscallEntry("setxattr", "path str buf:in size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetxattr(t, a) },  // 188
+  SyscallEntry("lsetxattr", "path str buf:in size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLsetxattr(t, a) },  // 189
+  SyscallEntry("fsetxattr", "fd str buf:in size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFsetxattr(t, a) },  // 190
+  SyscallEntry("getxattr", "path str buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetxattr(t, a) },  // 191
+  SyscallEntry("lgetxattr", "path str buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLgetxattr(t, a) },  // 192
+  SyscallEntry("fgetxattr", "fd str buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFgetxattr(t, a) },  // 193
+  SyscallEntry("listxattr", "path buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysListxattr(t, a) },  // 194
+  SyscallEntry("llistxattr", "path buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLlistxattr(t, a) },  // 195
+  SyscallEntry("flistxattr", "fd buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFlistxattr(t, a) },  // 196
+  SyscallEntry("removexattr", "path str") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRemovexattr(t, a) },  // 197
+  SyscallEntry("lremovexattr", "path str") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysLremovexattr(t, a) },  // 198
+  SyscallEntry("fremovexattr", "fd str") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFremovexattr(t, a) },  // 199
   SyscallEntry("tkill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTkill(t, a) },  // 200
   SyscallEntry("time", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysTime(t, a) },  // 201
   SyscallEntry("futex", "ptr int int timespec ptr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFutex(t, a) },  // 202
@@ -313,22 +313,22 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("sendmmsg", "fd ptr uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSendmmsg(t, a) },  // 307
   SyscallEntry("setns", "fd flags:clone") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetns(t, a) },  // 308
   SyscallEntry("getcpu", "ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetcpu(t, a) },  // 309
-  SyscallEntry("process_vm_readv"),  // 310
-  SyscallEntry("process_vm_writev"),  // 311
+  SyscallEntry("process_vm_readv", "pid ptr int ptr int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysProcessVmReadv(t, a) },  // 310
+  SyscallEntry("process_vm_writev", "pid ptr int ptr int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysProcessVmWritev(t, a) },  // 311
   SyscallEntry("kcmp"),  // 312
   SyscallEntry("finit_module"),  // 313
   SyscallEntry("sched_setattr", "pid ptr uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedSetattr(t, a) },  // 314
   SyscallEntry("sched_getattr", "pid ptr size uint") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedGetattr(t, a) },  // 315
   SyscallEntry("renameat2", "dirfd path dirfd path hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRenameat2(t, a) },  // 316
   SyscallEntry("seccomp"),  // 317
-  SyscallEntry("getrandom"),  // 318
-  SyscallEntry("memfd_create"),  // 319
+  SyscallEntry("getrandom", "buf:out size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetrandom(t, a) },  // 318
+  SyscallEntry("memfd_create", "str hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMemfdCreate(t, a) },  // 319
   SyscallEntry("kexec_file_load"),  // 320
   SyscallEntry("bpf"),  // 321
   SyscallEntry("execveat", "dirfd path ptr ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExecveat(t, a) },  // 322
   SyscallEntry("userfaultfd"),  // 323
-  SyscallEntry("membarrier"),  // 324
-  SyscallEntry("mlock2"),  // 325
+  SyscallEntry("membarrier", "int hex int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMembarrier(t, a) },  // 324
+  SyscallEntry("mlock2", "ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMlock2(t, a) },  // 325
   SyscallEntry("copy_file_range", "fd ptr fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCopyFileRange(t, a) },  // 326
   SyscallEntry("preadv2", "fd iovec int offset int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPreadv2(t, a) },  // 327
   SyscallEntry("pwritev2", "fd iovec int offset int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwritev2(t, a) },  // 328

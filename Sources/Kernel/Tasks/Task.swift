@@ -24,6 +24,8 @@ public final class Task: Thread {
   public var name: [UInt8] = []
   /// The last page fault and how often in a row it was the same: a fault that changes nothing must not repeat for ever.
   var faultAddress: UInt = 0, faultCount = 0
+  /// The other address space that it works in just now: `AddressSpace.visit` keeps it alive.
+  var visited: Borrowed<AddressSpace>?
   var threadNeighbours = Neighbours<Task>()             // of `process`'s threads, under its lock
 
   // MARK: set at birth, used by the task itself

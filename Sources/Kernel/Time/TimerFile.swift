@@ -6,7 +6,7 @@ import Synchronization
 final class TimerFile: File {
   private let timer: FileTimer
   private let queue = WaitQueue()
-  private let setting = Mutex((), rank: .file)
+  private let setting = Machine.Mutex((), rank: .file)
   private let clock: Int32
   /// TFD_TIMER_CANCEL_ON_SET: the clock's distance from CLOCK_MONOTONIC at the setting; under `setting`.
   private var cancelOffset: Int64?

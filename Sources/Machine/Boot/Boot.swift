@@ -139,6 +139,7 @@ private func readBootBlock() {
   }
   _ = hostCall(__NR_close, descriptor)
   unsafe bootBlockStorage = block
+  unsafe bootFlagsStorage = block.header.flags
   unsafe logDescriptor = block.header.logDescriptor
   unsafe logLevel = block.header.logLevel
   unsafe machineHasAddressSpaces = !block.has(MARTLET_MMU_NONE)

@@ -58,4 +58,7 @@ import CMachine
 
 /// The boot block: set before the kernel starts.
 public var bootBlock: BootBlock { unsafe bootBlockStorage.unsafelyUnwrapped }
+/// The block's flags alone, for those who look at each call.
+@inline(__always) public var bootFlags: UInt32 { unsafe bootFlagsStorage }
+nonisolated(unsafe) var bootFlagsStorage: UInt32 = 0          // SAFETY: written at boot
 nonisolated(unsafe) var bootBlockStorage: BootBlock? = nil

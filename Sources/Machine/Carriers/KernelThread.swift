@@ -39,12 +39,12 @@ public enum HostOutput {
   public static func standardOutput(_ text: String) { write(1, text) }
   public static func standardError(_ text: String) { write(2, text) }
 
-  private static func write(_ descriptor: Int, _ text: String) {
+  public static func write(_ descriptor: Int32, _ text: String) {
     let bytes = [UInt8](text.utf8)
     var done = 0
     while done < bytes.count {
       let count = unsafe bytes.withUnsafeBytes { b in
-        unsafe hostCall(__NR_write, descriptor, Int(bitPattern: b.baseAddress) + done, bytes.count - done)
+        unsafe hostCall(__NR_write, Int(descriptor), Int(bitPattern: b.baseAddress) + done, bytes.count - done)
       }
       if count == -Int(EINTR) { continue }
       if count <= 0 { return }

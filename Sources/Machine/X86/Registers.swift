@@ -10,6 +10,8 @@ extension Thread {
     @inline(__always) get { unsafe stack.frame.pointee }
     @inline(__always) set { unsafe stack.frame.pointee = newValue }
   }
+  /// What the call has returned.
+  public final var result: Int { unsafe Int(bitPattern: UInt(stack.frame.pointee.rax)) }
   /// What the call returns.
   @inline(__always) public final func setResult(_ value: Int) {
     unsafe stack.frame.pointee.rax = UInt64(bitPattern: Int64(value))

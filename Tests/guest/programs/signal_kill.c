@@ -172,7 +172,8 @@ TEST(many_between_processes, FORKS | CPUS) {
   SYS(sigprocmask(SIG_SETMASK, &old, NULL));
 }
 
-// -1 means everybody but oneself and process 1: in a private place only, so in Martlet only.
+// -1 means everybody but oneself and process 1. Natively that would be the whole machine: the
+// MARTLET flag is what keeps this from running there.
 TEST(everybody, FORKS | MARTLET) {
   pid_t pids[4];
   group(pids, 4);

@@ -39,7 +39,7 @@ struct DirectoryTable: ~Copyable {
     for k in 0..<name.count where entries[i].name[k] != name[k] { return false }
     return true
   }
-  private static func mix(_ hash: UInt) -> UInt { (hash ^ hash >> 29) &* 0x9e37_79b9_7f4a_7c15 >> 20 }
+  private static func mix(_ hash: UInt) -> UInt { ((hash ^ hash >> 29) &* 0x9e37_79b9_7f4a_7c15) >> 20 }
 
   func inode(_ i: Int) -> Inode? { entries[i].inode }
   func inode(named name: Span<UInt8>) -> Inode? { find(name).flatMap { entries[$0].inode } }

@@ -85,7 +85,7 @@ struct TmpfsOptions {
         guard let value = option.value else { throw .invalid }
         if value.last == 37 {                                        // size=50%
           guard let percent = parseNumber(value.dropLast(), radix: 10), percent <= 1000 else { throw .invalid }
-          pages = MemoryUsage.current.total / 100 * percent >> 12
+          pages = (MemoryUsage.current.total / 100 * percent) >> 12
         } else {
           guard let bytes = parseSize(value) else { throw .invalid }
           pages = bytes == 0 ? Int.max : (bytes + 4095) >> 12
@@ -119,7 +119,7 @@ final class TmpfsType: FileSystemType {
   init() { super.init(name: "tmpfs") }
   override func mount(source: [UInt8], flags: UInt, options: [UInt8]) throws(Errno) -> Dentry {
     var parsed = try TmpfsOptions(options)
-    if parsed.pages == nil { parsed.pages = MemoryUsage.current.total / 2 >> 12 }
+    if parsed.pages == nil { parsed.pages = (MemoryUsage.current.total / 2) >> 12 }
     return Tmpfs.make(source: source, parsed)
   }
 }

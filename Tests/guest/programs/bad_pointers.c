@@ -1,6 +1,6 @@
-// EFAULT for every system call that takes a pointer. See efault.h for the table's language.
+// EFAULT for every system call that takes a pointer. See bad_pointers.h for the table's language.
 // guest: variants=static
-#include "efault.h"
+#include "bad_pointers.h"
 
 static const Call file_calls[] = {
     {"read", SYS_read, "F b64 64", "="},
