@@ -1,4 +1,0 @@
-import CLinux
-import Machine
-
-// Bare shapes that other owners replace.
