@@ -10,7 +10,7 @@ enum ProcFiles {
   static func directory(_ view: ProcView) throws(Errno) -> Path { try context(view).directory }
   static func root(_ view: ProcView) throws(Errno) -> Path { try context(view).root }
   static func executable(_ view: ProcView) throws(Errno) -> Path {
-    guard let space = view.task?.takeAddressSpace(), let file = space.executable.borrowed?.object, let path = file.path
+    guard let space = view.task?.takeAddressSpace(), let file = space.executable, let path = file.path
     else { throw .noEntry }
     return path
   }
