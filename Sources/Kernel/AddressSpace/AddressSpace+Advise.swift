@@ -12,7 +12,7 @@ extension AddressSpace {
       try populateAll(address, size, isWrite: advice == MADV_POPULATE_WRITE)
       return
     }
-    try withState { (state) throws(Errno) in
+    try withMemory { (state) throws(Errno) in
       var at = address
       var hasHole = false
       while at < address + size {
@@ -102,7 +102,7 @@ extension AddressSpace {
 
   /// MADV_POPULATE_*: unlike the other hints it says what failed. Errors: ENOMEM, EFAULT, EINVAL.
   private func populateAll(_ address: UInt, _ count: UInt, isWrite: Bool) throws(Errno) {
-    try withState { (state) throws(Errno) in
+    try withMemory { (state) throws(Errno) in
       var at = address
       while at < address + count {
         guard let area = state.areas.tree.area(at: at) else { throw .noMemory }
@@ -128,7 +128,7 @@ extension AddressSpace {
     else { throw .invalid }
     let size = AddressLayout.roundedUp(count)
     guard size >= count, address &+ size >= address else { throw .noMemory }
-    try withState { (state) throws(Errno) in
+    try withMemory { (state) throws(Errno) in
       var at = address
       var hasHole = false
       while at < address + size {
@@ -148,7 +148,7 @@ extension AddressSpace {
 
   /// Implements mincore(2): a byte for each page of `pages`, which is at most 65536. Errors: ENOMEM for a hole.
   func residency(_ address: UInt, pages: Int) throws(Errno) -> [UInt8] {
-    try withState { (state) throws(Errno) -> [UInt8] in
+    try withMemory { (state) throws(Errno) -> [UInt8] in
       var result: [UInt8] = []
       result.reserveCapacity(pages)
       var at = address

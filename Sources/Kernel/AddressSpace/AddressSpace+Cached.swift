@@ -10,10 +10,12 @@ extension Area {
   var filePages: (first: Int, end: Int) { (Int(offset >> 12), Int((offset &+ count) >> 12)) }
   func address(ofPage page: Int) -> UInt { start &+ (UInt(bitPattern: page) << 12 &- offset) }
 
-  /// Pages that a fault fills at once: 64 KiB, or a 512th of a large area.
+  /// Pages that a fault fills at once: 64 KiB, or a 512th of a large area, but no more than 2 MiB or a 512th of all memory:
+  /// the cache is full before more than about a thousand chunks are.
   var chunk: Int {
-    let share = pages / 512
-    return share <= 16 ? 16 : 1 << (Int.bitWidth - (share - 1).leadingZeroBitCount)
+    let limit = max(512, MemoryUsage.current.total >> 21)
+    let share = min(pages / 512, limit)
+    return share <= 16 ? 16 : 1 << (Int.bitWidth - 1 - share.leadingZeroBitCount)
   }
 }
 
@@ -22,6 +24,10 @@ extension AddressSpace {
   /// is on the file's list already, so that a truncation from here on finds it.
   func mapCached(_ area: inout Area, _ file: CachedFile) throws(Errno) {
     area.filled = PageRanges()
+    let pages = area.filePages
+    if let run = file.residentRun(pages.first, below: min(pages.end, file.pageCount)), run.pages == area.pages {
+      return try mapRun(&area, pages.first, run)
+    }
     try HostMemory.mapFiller(
       area.start, area.count, protection: area.flags.protection, isShared: area.flags.contains(.shared))
     var calls = 0

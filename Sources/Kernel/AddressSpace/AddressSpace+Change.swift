@@ -8,7 +8,7 @@ extension AddressSpace {
     guard AddressLayout.isAligned(address), count > 0, size >= count, address <= AddressLayout.end,
       size <= AddressLayout.end - address
     else { throw .invalid }
-    try withState { (state) throws(Errno) in try clear(&state, address, address + size) }
+    try withMemory { (state) throws(Errno) in try clear(&state, address, address + size) }
   }
 
   /// Takes `start..<end` out, in the host and in the tree. The lock is held.
@@ -30,7 +30,7 @@ extension AddressSpace {
     let size = AddressLayout.roundedUp(count)
     guard size > 0, address &+ size > address else { throw .noMemory }
     guard wanted & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM) == 0 else { throw .invalid }
-    try withState { (state) throws(Errno) in
+    try withMemory { (state) throws(Errno) in
       var start = address
       let end = address + size
       guard let first = state.areas.tree.find(start) else { throw .noMemory }
@@ -73,7 +73,7 @@ extension AddressSpace {
 
   /// Implements brk(2): returns the new end of the heap, or the old one where it cannot be had.
   public func setBreak(_ address: UInt, limits: MemoryLimits) -> UInt {
-    let result = try? withState { (state) throws(Errno) -> UInt in
+    let result = try? withMemory { (state) throws(Errno) -> UInt in
       let old = state.breakEnd
       guard address >= state.breakStart, address <= AddressLayout.end else { return old }
       let oldEnd = AddressLayout.roundedUp(old), newEnd = AddressLayout.roundedUp(address)

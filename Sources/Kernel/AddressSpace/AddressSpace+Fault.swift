@@ -14,7 +14,7 @@ extension AddressSpace {
   /// `mayRetry`: whether an access that should have worked may just be tried again (another thread may have changed the
   /// mapping meanwhile).
   func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool, limits: MemoryLimits, mayRetry: Bool) -> FaultOutcome {
-    let outcome = try? withState { (state) throws(Errno) -> FaultOutcome in
+    let outcome = try? withMemory { (state) throws(Errno) -> FaultOutcome in
       let mapError = FaultOutcome.refused(signal: SIGSEGV, code: Int32(SEGV_MAPERR))
       let accessError = FaultOutcome.refused(signal: SIGSEGV, code: Int32(SEGV_ACCERR))
       guard let area = state.areas.tree.find(address) else { return mapError }

@@ -8,12 +8,12 @@ extension AddressSpace {
   /// Errors: ENOMEM, EAGAIN.
   public func fork() throws(Errno) -> AddressSpace {
     let child = AddressSpace(host: host)         // until it has its own
-    try withState { (state) throws(Errno) in
+    try withMemory { (state) throws(Errno) in
       try child.withState { (copy) throws(Errno) in
         var last: (old: FileMapping, new: FileMapping)?
         copy.areas = try AreaMap(copying: state.areas) { old in
           if let last, last.old === old { return last.new }
-          let new = FileMapping(space: child, file: old.file, object: old.object)
+          let new = FileMapping(space: child, file: old.file, object: old.object, isWritable: old.isWritable)
           last = (old, new)
           return new
         }

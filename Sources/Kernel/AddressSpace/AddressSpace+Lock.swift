@@ -12,7 +12,7 @@ extension AddressSpace {
     guard start &+ size >= start, size >= count else { throw .invalid }
     if !wanted.isEmpty && limits.locked == 0 { throw .notPermitted }
     if size == 0 { return }
-    try withState { (state) throws(Errno) in
+    try withMemory { (state) throws(Errno) in
       if !wanted.isEmpty {
         var already = 0
         state.areas.tree.forEach(from: start, to: start + size) { area in
@@ -39,7 +39,7 @@ extension AddressSpace {
   func setAllLocked(_ flags: Int32, limits: MemoryLimits) throws(Errno) {
     let wanted: AreaFlags = flags & MCL_ONFAULT != 0 ? [.locked, .lockedOnFault] : .locked
     if flags != 0 && limits.locked == 0 { throw .notPermitted }
-    try withState { (state) throws(Errno) in
+    try withMemory { (state) throws(Errno) in
       if flags & MCL_CURRENT != 0, UInt(state.areas.totals.total) > limits.locked >> 12 { throw .noMemory }
       state.futureFlags = flags & MCL_FUTURE != 0 ? wanted : []
       guard flags & MCL_CURRENT != 0 || flags == 0 else { return }

@@ -39,11 +39,14 @@ extension AddressSpace {
       if request.address > 0 && request.address < AddressLayout.start { request.address = AddressLayout.start }
     }
     let object = try objectToMap(request)
-    var flags = try areaFlags(request)
+    var flags = try areaFlags(request, object)
     var mapping: FileMapping?
-    if let object { mapping = FileMapping(space: self, file: request.file, object: object) }
+    if let object {
+      let isWritable = flags.isSuperset(of: [.shared, .mayWrite])
+      mapping = FileMapping(space: self, file: request.file, object: object, isWritable: isWritable)
+    }
     var populates = request.has(MAP_POPULATE) && !request.has(MAP_NONBLOCK)
-    let address = try withState { (state) throws(Errno) -> UInt in
+    let address = try withMemory { (state) throws(Errno) -> UInt in
       flags.formUnion(state.futureFlags)
       if flags.contains(.locked) { populates = populates || !flags.contains(.lockedOnFault) }
       let address = try place(&state, request)
@@ -68,7 +71,7 @@ extension AddressSpace {
     return object
   }
 
-  private func areaFlags(_ request: MapRequest) throws(Errno) -> AreaFlags {
+  private func areaFlags(_ request: MapRequest, _ object: MappedObject?) throws(Errno) -> AreaFlags {
     var flags = AreaFlags(protection: request.protection)
     flags.formUnion([.mayRead, .mayWrite, .mayExecute])
     if request.has(MAP_GROWSDOWN) { flags.insert(.growsDown) }
@@ -94,6 +97,12 @@ extension AddressSpace {
         }
       }
       if !file.isReadable { throw .access }
+      if type != MAP_PRIVATE, case .cached(let cached) = object,
+        cached.seals & UInt32(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0
+      {
+        if request.protection & PROT_WRITE != 0 { throw .notPermitted }
+        flags.remove(.mayWrite)
+      }
       if let path = file.path, path.mount.has(MS_NOEXEC) {
         if request.protection & PROT_EXEC != 0 { throw .notPermitted }
         flags.remove(.mayExecute)
@@ -203,7 +212,7 @@ extension AddressSpace {
 
   /// Fills what is mapped, as far as that goes: MAP_POPULATE, mlock(2).
   func populate(_ start: UInt, _ count: UInt) {
-    _ = try? withState { (state) throws(Errno) in
+    _ = try? withMemory { (state) throws(Errno) in
       var at = start
       while let area = state.areas.tree.find(at), area.start < start &+ count {
         let low = max(area.start, start), high = min(area.end, start &+ count)

@@ -25,7 +25,7 @@ extension AddressSpace {
     r.newCount = new
     var populates = false
     let request = r
-    let result = try withState { (state) throws(Errno) -> UInt in
+    let result = try withMemory { (state) throws(Errno) -> UInt in
       let result = try remap(&state, request, limits)
       populates = state.areas.tree.area(at: result)?.flags.contains(.locked) == true
       return result

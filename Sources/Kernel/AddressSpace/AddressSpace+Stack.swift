@@ -11,7 +11,7 @@ extension AddressSpace {
     if isExecutable { flags.insert(.execute) }
     // 128 KiB below what is used, as Linux.
     let initial = min(AddressLayout.roundedUp(size) + 131072, max(stackRoom, AddressLayout.roundedUp(size) + 4096))
-    return try withState { (state) throws(Errno) -> UInt in
+    return try withMemory { (state) throws(Errno) -> UInt in
       let top: UInt
       var count = initial
       if hasAddressSpaces {

@@ -145,23 +145,6 @@ extension AddressSpace {
     return result
   }
 
-  /// Where a futex word in shared memory is, whoever maps it: the file and the offset in it. Nil where it is private.
-  func futexKey(_ address: UInt) -> (object: UInt, offset: UInt)? {
-    withoutChange { state in
-      guard let area = state.areas.tree.area(at: address), area.flags.contains(.shared), let mapping = area.mapping else {
-        return nil
-      }
-      let offset = area.fileOffset(address)
-      switch mapping.object {
-      case .cached(let file): return (Borrowed(file).identity, offset)
-      case .host, .zero:
-        // By the inode, which all who opened the file share.
-        guard let file = mapping.file else { return nil }
-        return (Borrowed(file.inode).identity, offset)
-      }
-    }
-  }
-
   /// /proc/PID/cmdline or environ: the strings between the two addresses, as they are now. Errors: ESRCH, EFAULT.
   public func strings(_ task: Task, _ range: Range<UInt>) throws(Errno) -> [UInt8] {
     let count = Int(min(range.upperBound - range.lowerBound, 1 << 20))

@@ -87,6 +87,15 @@ public final class AddressSpace {
 
   // MARK: the lock
 
+  /// `withState` for changes of the memory that the calling thread runs in. Errors: EFAULT where its host process was killed
+  /// while it slept, and what `body` throws.
+  func withMemory<R>(_ body: (inout AddressSpaceState) throws(Errno) -> R) throws(Errno) -> R {
+    try withState { (state) throws(Errno) -> R in
+      guard Thread.withCurrent({ $0.space === host }) else { throw .fault }
+      return try body(&state)
+    }
+  }
+
   /// Runs `body` with the lock held; files that lost their last area close after it is released.
   func withState<R>(_ body: (inout AddressSpaceState) throws(Errno) -> R) throws(Errno) -> R {
     var dropped: [FileMapping] = []

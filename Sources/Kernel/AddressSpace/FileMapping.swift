@@ -8,13 +8,16 @@ public final class FileMapping: Listed {
   /// What was mapped, for its name and its inode; nil for shared anonymous memory.
   public let file: File?
   public let object: MappedObject
+  /// Shared, and writable or to be made so: F_SEAL_WRITE is refused meanwhile.
+  let isWritable: Bool
   /// Areas that have it: under the address space's lock. At zero it leaves the list.
   private(set) var areas = 0
 
-  init(space: AddressSpace, file: File?, object: MappedObject) {
+  init(space: AddressSpace, file: File?, object: MappedObject, isWritable: Bool) {
     self.space = Borrowed(space)
     self.file = file
     self.object = object
+    self.isWritable = isWritable
   }
 
   /// The pages of the page cache behind it.
@@ -53,6 +56,14 @@ public final class MappingList {
   }
   func remove(_ mapping: FileMapping) { list.withLock { $0.mappings.remove(mapping) } }
 
+  /// Whether someone may write to the file through a mapping.
+  public var hasWritable: Bool {
+    list.withLock { state in
+      var result = false
+      state.mappings.forEach { if $0.isWritable { result = true } }
+      return result
+    }
+  }
   public var isEmpty: Bool { list.withLock { $0.mappings.isEmpty } }
 
   /// Takes the file's `pages` out of every address space, private copies too: before they

@@ -8,6 +8,8 @@ extension Task {
     guard let space = visited ?? addressSpace.borrowed else { return false }
     // An access that ought to work may be tried again, but not for ever: the host may know better.
     if faultAddress == address { faultCount &+= 1 } else { (faultAddress, faultCount) = (address, 0) }
+    // A task whose host process is gone runs in root's, which maps nothing of the guest's.
+    if space.with({ $0.host !== self.space }) { return false }
     // A host file's end, or a key: the host has decided.
     if fault.address == address && (fault.code == Int32(SEGV_PKUERR) || isHostFileEnd(space)) { return false }
     let limits = memoryLimits

@@ -146,6 +146,7 @@ extension Task {
       table.with { $0.closeOnExec(self) }
     }
     name = Self.commandName(plan.path)
+    process.name = name
   }
 
   private func load(_ plan: ExecPlan, _ space: AddressSpace) throws(Errno) {

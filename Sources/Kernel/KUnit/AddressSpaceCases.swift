@@ -95,10 +95,10 @@ func memoryCached(_ k: KUnit) {
     _ = try file.makeResident(1)
     var shared = Area(
       start: 0x7000_1000_0000, end: 0x7000_1003_2000, flags: [.read, .write, .shared, .mayRead, .mayWrite], offset: 0,
-      mapping: FileMapping(space: space, file: nil, object: .cached(file)))
+      mapping: FileMapping(space: space, file: nil, object: .cached(file), isWritable: true))
     var copy = Area(
       start: 0x7000_2000_0000, end: 0x7000_2002_8000, flags: [.read, .write, .mayRead, .mayWrite], offset: 0,
-      mapping: FileMapping(space: space, file: nil, object: .cached(file)))
+      mapping: FileMapping(space: space, file: nil, object: .cached(file), isWritable: true))
     try space.withState { (state) throws(Errno) in
       try space.put(&state, &shared, limits: limits, noReserve: false)
       try space.put(&state, &copy, limits: limits, noReserve: false)

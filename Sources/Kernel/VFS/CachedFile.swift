@@ -27,7 +27,7 @@ public final class CachedFile {
   public var residentPages: Int { pages.withLock { _ in cache.residentCount } }
 
   /// Whether a mapping may write to it: any mapping counts as one that may.
-  var hasWritableMappings: Bool { !mappings.isEmpty }
+  var hasWritableMappings: Bool { mappings.hasWritable }
 
   // MARK: for mappings
 
