@@ -158,7 +158,7 @@ extension IOBuffers {
       return unsafe withUnsafePointer(to: segment) { p in
         unsafe hostCall(
           isRead ? __NR_preadv2 : __NR_pwritev2, Int(number), Int(bitPattern: p), 1, offset ?? -1, 0,
-          Int(RWF_NOWAIT_FLAG))
+          flags)
       }
     }
     if let offset {

@@ -7,9 +7,8 @@ extension HostInode {
   func look(_ name: Span<UInt8>) throws(Errno) -> HostInode? {
     let directory = try reach()
     do throws(Errno) {
-      let handle = HostFileReference(try directory.descriptor.open(name, O_PATH))
-      let attributes = try handle.descriptor.attributes()
-      return host.with { $0.inode(attributes, in: self, array(of: name), handle: handle) }
+      let attributes = try directory.descriptor.attributes(of: name)
+      return host.with { $0.inode(attributes, in: self, array(of: name)) }
     } catch {
       if error == .noEntry { return nil }
       throw error

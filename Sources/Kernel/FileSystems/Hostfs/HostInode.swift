@@ -136,15 +136,32 @@ final class HostInode: Inode {
 
   // MARK: attributes
 
+  /// What the host tells of it now: by its handle, or, where it has none, by its name, which needs no descriptor.
+  func attributes() throws(Errno) -> linux_statx {
+    let (handle, parent, name) = host.with { fs in
+      fs.state.withLock { _ in (self.parent == nil ? fs.root : self.handle, self.parent, self.name) }
+    }
+    if let handle { return try handle.descriptor.attributes() }
+    if let parent {
+      do throws(Errno) {
+        let found = try parent.reach().descriptor.attributes(of: name.span)
+        if HostFileKey(found) == key { return found }
+      } catch {
+        if error != .noEntry { throw error }
+      }
+    }
+    return try reach().descriptor.attributes()
+  }
+
   override var size: Int {
     do throws(Errno) {
-      return Int(clamping: try reach().descriptor.attributes().stx_size)
+      return Int(clamping: try attributes().stx_size)
     } catch {
       return 0
     }
   }
   override func status() throws(Errno) -> FileStatus {
-    let s = try reach().descriptor.attributes()
+    let s = try attributes()
     refresh(s)
     var result = try super.status()
     result.device = host.with { $0.guestDevice(key.device) }
@@ -161,7 +178,7 @@ final class HostInode: Inode {
     if change.accessed != nil || change.modified != nil {
       try reach().descriptor.changeTimes(HostInode.time(change.accessed), HostInode.time(change.modified))
     }
-    refresh(try reach().descriptor.attributes())
+    refresh(try attributes())
   }
   private static func time(_ time: FileTime?) -> (Int, Int) {
     guard let time else { return (0, (1 << 30) - 2) }      // UTIME_OMIT

@@ -103,7 +103,7 @@ public final class Hostfs: FileSystem {
   // MARK: inodes
 
   /// The inode of what `attributes` tell of, found as `name` in `parent`.
-  func inode(_ attributes: linux_statx, in parent: HostInode?, _ name: [UInt8], handle: HostFileReference? = nil) -> HostInode {
+  func inode(_ attributes: linux_statx, in parent: HostInode?, _ name: [UInt8]) -> HostInode {
     let key = HostFileKey(attributes)
     if let found = state.withLock({ $0.find(key) }) {
       found.refresh(attributes)
@@ -111,13 +111,11 @@ public final class Hostfs: FileSystem {
       return found
     }
     let new = HostInode(self, attributes, key, parent, name)
-    let result = state.withLock { state -> HostInode in
+    return state.withLock { state -> HostInode in
       if let found = state.find(key) { return found }
       state.insert(new)
       return new
     }
-    if result === new, let handle { keep(handle, of: new) }
-    return result
   }
 
   /// Keeps `handle` for `inode`, and drops those of others where there are too many.
