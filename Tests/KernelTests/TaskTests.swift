@@ -159,7 +159,8 @@ private func testProcess(_ id: Int) -> Process {
     #expect(throws: Errno.invalid) { () throws(Errno) in try c.set(.user, .max) }
     try c.set(.user, real: .max, effective: 2000)
     #expect(c.euid == 2000 && c.fsuid == 2000 && c.suid == 2000 && c.uid == 1000)
-    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.set(.user, real: 3000, effective: .max, saved: .max) }
+    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.set(.user, real: 3000, effective: .max, saved: .max)
+    }
     try c.set(.user, real: 2000, effective: 1000, saved: 2000)
     #expect(c.uid == 2000 && c.euid == 1000)
     c.set(.user, fileSystem: 5)
@@ -180,9 +181,15 @@ private func testProcess(_ id: Int) -> Process {
     let c = Credentials()
     try c.setCapabilities(effective: 1, permitted: 3, inheritable: 1)
     c.ambient = 1
-    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.setCapabilities(effective: 4, permitted: 7, inheritable: 0) }
-    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.setCapabilities(effective: 2, permitted: 1, inheritable: 0) }
-    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.setCapabilities(effective: 1, permitted: 1, inheritable: 8) }
+    #expect(throws: Errno.notPermitted) { () throws(Errno) in
+      try c.setCapabilities(effective: 4, permitted: 7, inheritable: 0)
+    }
+    #expect(throws: Errno.notPermitted) { () throws(Errno) in
+      try c.setCapabilities(effective: 2, permitted: 1, inheritable: 0)
+    }
+    #expect(throws: Errno.notPermitted) { () throws(Errno) in
+      try c.setCapabilities(effective: 1, permitted: 1, inheritable: 8)
+    }
     try c.setCapabilities(effective: 2, permitted: 2, inheritable: 0)
     #expect(c.ambient == 0)
   }

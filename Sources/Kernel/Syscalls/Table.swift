@@ -2,6 +2,8 @@ import Machine
 
 /// Every system call of Linux on x86-64, by number. Constant data: no row is made at run time.
 /// The numbers are those of <asm/unistd_64.h>; a test compares the names.
+// One row, one line.
+// swift-format-ignore
 let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("read", "fd buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRead(t, a) },  // 0
   SyscallEntry("write", "fd buf:in size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWrite(t, a) },  // 1

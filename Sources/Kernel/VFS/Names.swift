@@ -87,6 +87,6 @@ enum Names {
       dentries.borrowed.with { $0.remove(victim) }
       return victim
     }
-    withExtendedLifetime(victim) {}          // dropped after the directory's lock
+    withExtendedLifetime(victim) {}  // dropped after the directory's lock
   }
 }
