@@ -215,12 +215,15 @@ public enum Scheduler {
 /// The flag belongs to the vCPU, so it survives a hand-over. Callable from any host thread, without the lock.
 func kick(_ vcpu: UnsafeMutablePointer<machine_vcpu>, onlyIfIdle: Bool = false) {
   let pending = unsafe UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self)  // its first word
+  // A flag without a signal would make later kicks believe that the holder knows. Who goes idle looks at its queue first,
+  // under the lock that the caller has just held.
+  if unsafe onlyIfIdle && vcpu.pointee.idle == 0 { return }
   let already = unsafe arch_exchange32(pending, 1) != 0
   if unsafe vcpu.pointee.idle != 0 {
     unsafe hostFutexWake(pending)
     return
   }
-  if already || onlyIfIdle { return }
+  if already { return }
   guard let holder = unsafe vcpu.pointee.carrier, unsafe holder != arch_carrier() else { return }
   unsafe hostInterrupt(process: holder.pointee.pid, thread: holder.pointee.tid)
 }
