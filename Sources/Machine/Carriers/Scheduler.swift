@@ -215,7 +215,8 @@ public enum Scheduler {
 /// The flag belongs to the vCPU, so it survives a hand-over. Callable from any host thread, without the lock.
 func kick(_ vcpu: UnsafeMutablePointer<machine_vcpu>, onlyIfIdle: Bool = false) {
   let pending = unsafe UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self)  // its first word
-  // Whoever sets the flag of a busy vCPU must send the signal too: later kicks coalesce with it.
+  // A flag without a signal would make later kicks believe that the holder knows. Who goes idle looks at its queue first,
+  // under the lock that the caller has just held.
   if unsafe onlyIfIdle && vcpu.pointee.idle == 0 { return }
   let already = unsafe arch_exchange32(pending, 1) != 0
   if unsafe vcpu.pointee.idle != 0 {
