@@ -64,7 +64,8 @@ func mountAtBoot(_ root: Path, _ type: StaticString, _ path: StaticString, _ fla
 }
 private func mountDevpts(_ root: Path) {
   do throws(Errno) {
-    try Mounting.attach(Terminals.makeDevpts(), at: try directoryAtBoot(root, "/dev/pts"), flags: UInt(MS_NOSUID | MS_NOEXEC))
+    try Mounting.attach(
+      Terminals.makeDevpts(), at: try directoryAtBoot(root, "/dev/pts"), flags: UInt(MS_NOSUID | MS_NOEXEC))
   } catch {
     Log.warning("/dev/pts: devpts is not mounted: errno \(error.number)")
   }

@@ -15,7 +15,8 @@ private func changeMode(
   _ task: Task, _ directory: Int32, _ address: Int, _ mode: Int32, _ flags: Int32
 ) throws(Errno) -> SyscallOutcome {
   let path = try task.path(address)
-  try task.withTarget(directory, path, flags, follow: true, notify: NotifyMask.attributes) { (inode, mount) throws(Errno) in
+  try task.withTarget(directory, path, flags, follow: true, notify: NotifyMask.attributes) {
+    (inode, mount) throws(Errno) in
     try task.credentials.borrowed.with { (c) throws(Errno) in
       try Attributes.changeMode(inode, mount, UInt32(bitPattern: mode), c)
     }
@@ -86,7 +87,7 @@ func sysUtimensat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysca
   let pointer: UserPointer<linux_timespec> = args.pointer2()
   if !pointer.isNull {
     let accessed = try pointer.copyIn(), modified = try pointer.advanced(by: 1).copyIn()
-    let now = (1 << 30) - 1, omit = (1 << 30) - 2                 // UTIME_NOW, UTIME_OMIT
+    let now = (1 << 30) - 1, omit = (1 << 30) - 2  // UTIME_NOW, UTIME_OMIT
     if accessed.tv_nsec == omit && modified.tv_nsec == omit { return .value(0) }
     func time(_ t: linux_timespec) throws(Errno) -> FileTime? {
       if t.tv_nsec == omit { return nil }
@@ -95,7 +96,8 @@ func sysUtimensat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysca
       return FileTime(seconds: t.tv_sec, nanoseconds: Int32(t.tv_nsec))
     }
     times = Times(
-      accessed: try time(accessed), modified: try time(modified), isNow: accessed.tv_nsec == now && modified.tv_nsec == now)
+      accessed: try time(accessed), modified: try time(modified),
+      isNow: accessed.tv_nsec == now && modified.tv_nsec == now)
   }
   if args.a1 == 0 && args.i0 != AT_FDCWD {
     guard args.i3 == 0 else { throw .invalid }
@@ -114,7 +116,8 @@ func sysUtime(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
   let pointer: UserPointer<Int> = args.pointer1()
   if !pointer.isNull {
     times = Times(
-      accessed: FileTime(seconds: try pointer.copyIn()), modified: FileTime(seconds: try pointer.advanced(by: 1).copyIn()))
+      accessed: FileTime(seconds: try pointer.copyIn()),
+      modified: FileTime(seconds: try pointer.advanced(by: 1).copyIn()))
   }
   return try setTimes(task, AT_FDCWD, args.a0, times, 0)
 }

@@ -116,7 +116,7 @@ private func copy(
       } else {
         put = try target.writeNext(&output)
       }
-      if offset >= 0 { offset &+= put }              // below 0: the file keeps its position itself
+      if offset >= 0 { offset &+= put }  // below 0: the file keeps its position itself
       done &+= put
       if put < got { break }
     } catch {

@@ -23,7 +23,8 @@ private func makeInotify(_ task: Task, _ flags: Int32) throws(Errno) -> SyscallO
 func sysInotifyAddWatch(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   let mask = UInt32(bitPattern: args.i2)
   let known =
-    NotifyMask.all | NotifyMask.onlyDirectory | NotifyMask.dontFollow | NotifyMask.excludeUnlinked | NotifyMask.maskCreate
+    NotifyMask.all | NotifyMask.onlyDirectory | NotifyMask.dontFollow | NotifyMask.excludeUnlinked
+    | NotifyMask.maskCreate
     | NotifyMask.maskAdd | NotifyMask.isDirectory | NotifyMask.oneShot | NotifyMask.unmount | NotifyMask.overflow
     | NotifyMask.ignored
   guard mask & known != 0 else { throw .invalid }

@@ -144,9 +144,9 @@ private func writeVector(_ task: Task, _ args: SyscallArguments, offset: Int, fl
 /// RWF_*: what asks for nothing that a file does not do anyway is fine.
 private func checkVectorFlags(_ flags: Int32, _ file: File, isWrite: Bool) throws(Errno) {
   if flags == 0 { return }
-  var known: Int32 = 1 | 2 | 4                       // RWF_HIPRI, RWF_DSYNC, RWF_SYNC
-  if file.inode.isRegular || file.isNonBlocking { known |= 8 }           // RWF_NOWAIT
-  if isWrite && file.flags & O_APPEND != 0 { known |= 16 }               // RWF_APPEND
+  var known: Int32 = 1 | 2 | 4  // RWF_HIPRI, RWF_DSYNC, RWF_SYNC
+  if file.inode.isRegular || file.isNonBlocking { known |= 8 }  // RWF_NOWAIT
+  if isWrite && file.flags & O_APPEND != 0 { known |= 16 }  // RWF_APPEND
   if flags & ~known != 0 { throw .notSupported }
 }
 

@@ -91,6 +91,6 @@ enum Names {
       Notify.name(parent.inode, NotifyMask.delete, name, victim.inode)
       return victim
     }
-    withExtendedLifetime(victim) {}          // dropped after the directory's lock
+    withExtendedLifetime(victim) {}  // dropped after the directory's lock
   }
 }

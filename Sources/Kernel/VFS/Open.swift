@@ -92,7 +92,9 @@ enum Opening {
   }
 
   /// O_CREAT.
-  private static func create(_ walk: inout PathWalk, _ how: OpenHow, _ umask: UInt32, _ c: Credentials) throws(Errno) -> File {
+  private static func create(_ walk: inout PathWalk, _ how: OpenHow, _ umask: UInt32, _ c: Credentials) throws(Errno)
+    -> File
+  {
     let flags = how.flags
     while true {
       try walk.toParent()
@@ -159,9 +161,13 @@ enum Opening {
 /// A file that was opened with O_PATH: a place, not its contents.
 public final class PathFile: File {
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int { throw .badDescriptor }
-  public override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { throw .badDescriptor }
+  public override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
+    throw .badDescriptor
+  }
   public override func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { throw .badDescriptor }
-  public override func ioctl(_ task: Task, _ request: UInt32, _ argument: UInt) throws(Errno) -> Int { throw .badDescriptor }
+  public override func ioctl(_ task: Task, _ request: UInt32, _ argument: UInt) throws(Errno) -> Int {
+    throw .badDescriptor
+  }
   public override func readDirectory(_ entries: inout DirectoryEntries) throws(Errno) { throw .badDescriptor }
   public override func sync(dataOnly: Bool) throws(Errno) { throw .badDescriptor }
   public override func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) { throw .badDescriptor }

@@ -33,8 +33,8 @@ enum NotifyMask {
 /// neither. Under the lock of `InotifyTable`.
 final class InotifyWatch {
   let descriptor: Int32
-  let instance: Borrowed<InotifyQueue>             // takes its watches off their inodes before it dies
-  var inode: Borrowed<Inode>?                      // nil once the inode is gone: its deinit says so
+  let instance: Borrowed<InotifyQueue>  // takes its watches off their inodes before it dies
+  var inode: Borrowed<Inode>?  // nil once the inode is gone: its deinit says so
   var mask: UInt32
   init(_ descriptor: Int32, _ instance: InotifyQueue, _ inode: Inode, _ mask: UInt32) {
     self.descriptor = descriptor
@@ -60,7 +60,7 @@ struct InotifyEvent {
 final class InotifyQueue {
   var watches: [InotifyWatch] = []
   var events: [InotifyEvent] = []
-  var first = 0                                    // events before it are read
+  var first = 0  // events before it are read
   var bytes = 0
   var lastDescriptor: Int32 = 0
   let queue = WaitQueue()
@@ -93,7 +93,7 @@ final class InotifyQueue {
 /// One lock for all watches and queues; `isActive` lets everything else pass it by while nobody watches.
 final class InotifyTable {
   let lock = SpinLock<Void>((), rank: .leaf)
-  let count = Atomic<Int>(0)                       // watches
+  let count = Atomic<Int>(0)  // watches
   private let cookies = Atomic<UInt32>(1)
   func newCookie() -> UInt32 { cookies.add(1, ordering: .relaxed).oldValue }
 
