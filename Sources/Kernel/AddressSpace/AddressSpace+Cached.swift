@@ -112,8 +112,6 @@ struct ResidentRun {
 }
 
 extension CachedFile {
-  /// Pages up to the file's end.
-  var pageCount: Int { (size &+ 4095) >> 12 }
   /// Shared anonymous memory: a file without a name. Errors: ENOMEM.
   static func shared(count: Int) throws(Errno) -> CachedFile {
     let file = CachedFile()

@@ -20,6 +20,12 @@ func prepareVFS() {
 
 /// The root and what is mounted below it whatever it is.
 func mountRoot() throws(Errno) -> Path {
+  if let host = try HostMounts.root() {
+    let root = mounts.with { $0.setRoot(host) }
+    mountSystem(root)
+    try HostMounts.mountVolumes(root)
+    return root
+  }
   let tmpfs = Tmpfs()
   let inode = TmpfsDirectory(tmpfs, mode: 0o755, uid: 0, gid: 0)
   let header = bootBlock.header
@@ -30,6 +36,7 @@ func mountRoot() throws(Errno) -> Path {
   }
   let root = mounts.with { $0.setRoot(Dentry(root: inode)) }
   mountSystem(root)
+  try HostMounts.mountVolumes(root)
   return root
 }
 

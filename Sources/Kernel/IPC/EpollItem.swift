@@ -29,6 +29,9 @@ final class EpollItem: Listed {
     nested = (file as? EpollFile)?.epoll
   }
 
+  /// What it watches, as epoll_ctl(2) was told.
+  var wanted: UInt32 { events.load(ordering: .relaxed) }
+
   /// Bits of `events` that say how to tell, not what.
   static var privateBits: UInt32 { LINUX_EPOLLWAKEUP | LINUX_EPOLLONESHOT | LINUX_EPOLLET | LINUX_EPOLLEXCLUSIVE }
   /// /proc/sys/fs/epoll/max_user_watches: a twenty-fifth of memory, as on Linux.

@@ -6,8 +6,12 @@ extension Task {
   func futexKey(_ address: UInt, isPrivate: Bool) throws(Errno) -> FutexKey {
     guard address & 3 == 0 else { throw .invalid }
     guard isGuestRange(address, 4), let space = addressSpace.borrowed else { throw .fault }
-    if !isPrivate, let shared = space.with({ $0.futexKey(address) }) {
-      return FutexKey(object: shared.object, offset: shared.offset)
+    if !isPrivate {
+      // Whose it is only a page can tell that is there.
+      _ = try UserPointer<UInt32>(address).load()
+      if let shared = space.with({ $0.futexKey(address) }) {
+        return FutexKey(object: shared.object, offset: shared.offset)
+      }
     }
     return FutexKey(object: space.identity, offset: address)
   }

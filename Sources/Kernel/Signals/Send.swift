@@ -86,8 +86,9 @@ extension ProcessSignals {
 extension TaskSignals {
   /// Whether it blocks `signal`, or waits for it in rt_sigtimedwait(2). Lock held.
   @inline(__always) fileprivate func holds(_ signal: Int32) -> Bool { mask.contains(signal) || awaited.contains(signal) }
+  /// A stopped one takes nothing but SIGKILL; it looks when it goes on.
   @inline(__always) fileprivate func wants(_ signal: Int32) -> Bool {
-    isListed && (!mask.contains(signal) || awaited.contains(signal))
+    isListed && !isStopped && (!mask.contains(signal) || awaited.contains(signal))
   }
 }
 

@@ -35,6 +35,7 @@ private func check(
       if !c.has(CAP_SYS_ADMIN) { throw isWrite ? .notPermitted : .noData }
       return
     }
+    if name.elementsEqual(("user." as StaticString).bytes) { throw .invalid }
     guard hasPrefix(name, "user.") else { throw .notSupported }
     if !inode.isRegular && !inode.isDirectory { throw isWrite ? .notPermitted : .noData }
     if inode.isDirectory && inode.mode & ModeBits.sticky != 0 && isWrite && !inode.isOwned(by: c) { throw .notPermitted }

@@ -11,6 +11,7 @@ extension Process {
       try ResourceLimits.check(resource, new, instead: limits[resource], mayRaise: mayRaise)
       limits[resource] = new
     }
+    if resource == RLIMIT_CPU { signals.timers.followLimit(self) }
   }
 }
 extension ResourceLimits {
@@ -74,7 +75,9 @@ func sysPrlimit64(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysca
 func sysGetrusage(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   let usage: ResourceUsage
   switch args.i0 {
-  case RUSAGE_SELF: usage = task.process.livingUsage()
+  case RUSAGE_SELF:
+    task.notePeak()
+    usage = task.process.livingUsage()
   case RUSAGE_CHILDREN: usage = task.process.reapedUsage()
   case RUSAGE_THREAD: usage = task.ownUsage()
   default: throw .invalid

@@ -210,20 +210,3 @@ func taskOrSelf(_ task: Task, _ id: Int32) throws(Errno) -> Task {
   if let process = Processes.find(Int(id)), let any = process.anyTask { return any }
   throw .noProcess
 }
-
-extension ResourceUsage {
-  /// As getrusage(2) has it.
-  var abi: linux_rusage {
-    var result = linux_rusage()
-    result.ru_utime.tv_sec = Int(user / 1_000_000_000)
-    result.ru_utime.tv_usec = Int(user % 1_000_000_000 / 1000)
-    result.ru_stime.tv_sec = Int(system / 1_000_000_000)
-    result.ru_stime.tv_usec = Int(system % 1_000_000_000 / 1000)
-    result.ru_maxrss = maximumResident
-    result.ru_minflt = minorFaults
-    result.ru_majflt = majorFaults
-    result.ru_nvcsw = voluntarySwitches
-    result.ru_nivcsw = involuntarySwitches
-    return result
-  }
-}

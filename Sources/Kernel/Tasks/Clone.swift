@@ -98,6 +98,7 @@ extension Task {
         signals: process.signals.forked(
           sharingHandlers: r.has(CLONE_SIGHAND), clearing: r.has(UInt64(CLONE_CLEAR_SIGHAND))),
         limits: ResourceLimits(copying: process.limits), exitSignal: r.exitSignal)
+      if childProcess.limits[RLIMIT_CPU].soft != .max { childProcess.signals.timers.followLimit(childProcess) }
       childProcess.dumpable = process.dumpable
       childProcess.personality = process.personality
     }

@@ -97,6 +97,7 @@ extension Task {
     var isLastUser = false
     if exitStage == .begun {
       exitStage = .memory
+      notePeak()
       leaveAddressSpace()
       if let space = addressSpace.borrowed?.object {
         setAddressSpace(nil)
@@ -157,15 +158,6 @@ extension Task {
       process.threadLeft(id)
       process.threadsChanged()
     }
-  }
-
-  /// What this thread used.
-  func ownUsage() -> ResourceUsage {
-    var usage = ResourceUsage()
-    usage.user = cpuTime
-    usage.voluntarySwitches = voluntarySwitches
-    usage.involuntarySwitches = involuntarySwitches
-    return usage
   }
 
   // MARK: the machine's side

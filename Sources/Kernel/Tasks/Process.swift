@@ -107,26 +107,6 @@ public struct ProcessThreads: ~Copyable {
   init() {}
 }
 
-/// What threads used, for getrusage(2), times(2) and SIGCHLD.
-public struct ResourceUsage: Sendable {
-  /// Nanoseconds.
-  public var user: UInt64 = 0, system: UInt64 = 0
-  public var minorFaults = 0, majorFaults = 0
-  public var voluntarySwitches = 0, involuntarySwitches = 0
-  /// KiB.
-  public var maximumResident = 0
-  public init() {}
-  public mutating func add(_ other: ResourceUsage) {
-    user &+= other.user
-    system &+= other.system
-    minorFaults &+= other.minorFaults
-    majorFaults &+= other.majorFaults
-    voluntarySwitches &+= other.voluntarySwitches
-    involuntarySwitches &+= other.involuntarySwitches
-    maximumResident = max(maximumResident, other.maximumResident)
-  }
-}
-
 public enum ChildMembership: Membership {
   @inline(__always) public static func neighbours(_ p: Process) -> Neighbours<Process> { p.childNeighbours }
   @inline(__always) public static func setNeighbours(_ p: Process, _ n: Neighbours<Process>) { p.childNeighbours = n }

@@ -122,15 +122,4 @@ extension Process {
     result.usage.add(childUsage)
     return result
   }
-
-  /// What its threads used, the gone ones and the living. Takes `lock`.
-  func livingUsage() -> ResourceUsage {
-    lock.withLock { threads in
-      var sum = threads.usage
-      threads.tasks.forEach { sum.add($0.ownUsage()) }
-      return sum
-    }
-  }
-  /// What its reaped children used. Takes `processTree`.
-  func reapedUsage() -> ResourceUsage { withProcessTree { childUsage } }
 }

@@ -7,6 +7,8 @@ struct ProcessTimerState: ~Copyable {
   var intervals: InlineArray<3, IntervalTimer?> = InlineArray(repeating: nil)
   /// By id.
   var timers: [PosixTimer?] = []
+  /// RLIMIT_CPU, while there is one.
+  var limit: CPULimitTimer?
 }
 
 /// A process's timers: setitimer(2), timer_create(2). A child has none, exec keeps the interval timers.
@@ -34,6 +36,21 @@ public final class ProcessTimers {
   }
   func interval(_ which: Int) -> TimerSetting {
     state.withLock { state in state.intervals[which].map { $0.left } ?? TimerSetting() }
+  }
+
+  /// RLIMIT_CPU of `process` may have changed, or it is a child's.
+  func followLimit(_ process: Process) {
+    state.withLock { state in
+      let seconds = process.limits[RLIMIT_CPU].soft
+      if seconds == .max {
+        if state.limit != nil { state.limit = nil }
+        return
+      }
+      let timer = state.limit ?? CPULimitTimer(process)
+      state.limit = timer
+      let (target, overflow) = max(seconds, 1).multipliedReportingOverflow(by: 1_000_000_000)
+      _ = timer.set(overflow ? .max : target, isAbsolute: true, interval: 1_000_000_000)
+    }
   }
 
   // MARK: timers of timer_create(2)
@@ -84,6 +101,7 @@ public final class ProcessTimers {
   private func dropTimers(andIntervals: Bool) {
     state.withLock { state in
       if !state.timers.isEmpty { state.timers = [] }
+      if andIntervals && state.limit != nil { state.limit = nil }
       if andIntervals { for i in 0..<3 where state.intervals[i] != nil { state.intervals[i] = nil } }
     }
   }

@@ -59,6 +59,7 @@ public final class DentryCache {
       if t.count > t.limit { t.sweep(&victims) }
       return dentry
     }
+    withExtendedLifetime((old, victims)) {}      // dropped here, without the lock
     return result
   }
 

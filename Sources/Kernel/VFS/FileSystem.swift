@@ -47,7 +47,7 @@ open class FileSystem {
   /// Whether names may be kept as known not to be there.
   open var cachesAbsence: Bool { true }
 
-  private static func newDevice() -> UInt32 { deviceNumber(0, anonymousDevices.add(1, ordering: .relaxed).oldValue) }
+  static func newDevice() -> UInt32 { deviceNumber(0, anonymousDevices.add(1, ordering: .relaxed).oldValue) }
 }
 private let anonymousDevices = Atomic<UInt32>(1)
 

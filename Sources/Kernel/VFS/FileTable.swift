@@ -50,6 +50,8 @@ public final class FileTable {
   }
   /// The open file `descriptor`, counted: for those who keep it, and for other tasks.
   public func file(_ descriptor: Int) -> File? { lock.withLock { _ in slots[descriptor]?.object } }
+  /// Slots that it has room for: FDSize of /proc/PID/status.
+  public var size: Int { lock.withLock { _ in slots.capacity } }
   /// The first open descriptor from `from` on, for /proc/PID/fd and close_range(2).
   public func next(from: Int) -> Int? {
     lock.withLock { _ in

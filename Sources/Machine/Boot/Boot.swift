@@ -120,6 +120,7 @@ private func bootOnStack(_ unused: UnsafeMutableRawPointer?) {
   unsafe setSignalStack(arch_carrier())
   IOThread.prepare()
   StandardStreams.compare()
+  HostMountFiles.prepare()
   _ = hostCall(__NR_prctl, Int(PR_SET_PDEATHSIG), Int(SIGKILL))
   Sandbox.lockIn()
   startThreads()

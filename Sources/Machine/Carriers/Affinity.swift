@@ -33,3 +33,33 @@ extension Clock {
   /// CLOCK_MONOTONIC when the machine was started.
   public static var machineStart: UInt64 { unsafe bootTime }
 }
+
+// A thread may be bound to a vCPU that no carrier of its space can serve, as all hold the batons of others.
+extension HostSpace {
+  /// Asks for a carrier: whoever runs in the space makes one on its way out, whoever idles in it gives up its baton.
+  /// Lock held.
+  func wantCarrier() {
+    if isRoot || wantsCarrier { return }
+    wantsCarrier = true
+    var at = unsafe carriers
+    while let carrier = unsafe at {
+      if let vcpu = unsafe carrier.pointee.vcpu, unsafe vcpu.pointee.carrier == carrier { unsafe kick(vcpu) }
+      unsafe at = carrier.pointee.next
+    }
+  }
+  /// Lock held.
+  func takeWish() -> Bool {
+    if isRoot || !wantsCarrier { return false }
+    wantsCarrier = false
+    return true
+  }
+}
+
+extension Scheduler {
+  /// Wakes the idle vCPUs that have something queued. Without the lock.
+  static func kickIdleWithWork() {
+    for id in 0..<Processor.count where Processor.with(id, { $0.queued > 0 }) {
+      unsafe kick(machine_vcpu_at(UInt32(id)), onlyIfIdle: true)
+    }
+  }
+}

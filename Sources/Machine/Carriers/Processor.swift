@@ -10,6 +10,8 @@ final class Processor {
   var queued = 0
   var dead: Borrowed<Thread>?  // switched away from for good; the next thread drops it
   var sliceEnds: UInt64 = 0  // monotonic nanoseconds
+  var busy: UInt64 = 0  // nanoseconds that threads ran, up to the last switch
+  var switches = 0
   let tick = Atomic<UInt64>(.max)  // when the next tick is due; .max: it does not run
   let timers = SpinLock(TimerHeap(), rank: .timers)
   /// The earliest timer, or .max: read without the lock.

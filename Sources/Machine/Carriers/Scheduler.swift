@@ -131,8 +131,12 @@ public enum Scheduler {
     let here = unsafe arch_carrier().pointee.vcpu.map { unsafe Int($0.pointee.id) }
     var target = here ?? thread.processor
     if thread.affinity &>> UInt64(target) & 1 == 0 { target = allowed(thread) }
-    if thread.space.carrier(for: target) == nil, let other = thread.space.activeProcessor(allowed: thread.affinity) {
-      target = other
+    if thread.space.carrier(for: target) == nil {
+      if let other = thread.space.activeProcessor(allowed: thread.affinity) {
+        target = other
+      } else {
+        thread.space.wantCarrier()
+      }
     }
     Processor.with(target) { $0.append(thread) }
     if target != here { return Kick(processor: target, ifIdle: true) }
@@ -177,7 +181,7 @@ public enum Scheduler {
       unsafe kick(machine_vcpu_at(UInt32(id)), onlyIfIdle: true)
       return
     }
-    if !thread.space.isRoot { thread.space.wantsCarrier = true }
+    thread.space.wantCarrier()
   }
 
   /// Takes a thread from the longest queue of the others, for a vCPU that would idle. Lock held.

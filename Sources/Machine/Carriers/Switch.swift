@@ -89,8 +89,12 @@ extension Scheduler {
     }
   }
   private static func account(_ thread: Thread) {
-    let now = Clock.monotonic()
-    thread.runtime &+= now &- thread.switchedIn
+    let used = Clock.monotonic() &- thread.switchedIn
+    thread.runtime &+= used
+    Processor.withCurrent { processor in
+      processor.busy &+= used
+      processor.switches &+= 1
+    }
   }
 
   /// The first steps of whoever runs next, on its own stack: the lock is still held.
@@ -161,6 +165,13 @@ extension Scheduler {
         if isDying {
           giveBaton(vcpu, to: rootCarrier(id), thread: nil)
           leave(space)
+        }
+        if space.with({ $0.takeWish() }) {
+          // A thread waits for a carrier elsewhere: this one, once root holds the baton.
+          giveBaton(vcpu, to: rootCarrier(id), thread: nil)
+          kickIdleWithWork()
+          next = park()
+          continue
         }
         next = idle(vcpu, id)
         continue

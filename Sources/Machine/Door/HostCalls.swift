@@ -63,6 +63,7 @@ func allowedCalls() -> [AllowedCall] {
     AllowedCall(__NR_ftruncate, "ftruncate", "hostfs"),
     AllowedCall(__NR_fchmod, "fchmod", "hostfs"),
     AllowedCall(__NR_fchown, "fchown", "hostfs"),
+    AllowedCall(__NR_getrusage, "getrusage", "the largest resident size of a process"),
     AllowedCall(__NR_sysinfo, "sysinfo", "load and memory of the host"),
     AllowedCall(__NR_getppid, "getppid", "an orphan leaves"),
     AllowedCall(__NR_sigaltstack, "sigaltstack", "a carrier's first steps"),
@@ -102,5 +103,6 @@ func allowedCalls() -> [AllowedCall] {
     AllowedCall(__NR_pwritev2, "pwritev2", "hostfs, without blocking"),
     AllowedCall(__NR_statx, "statx", "hostfs"),
     AllowedCall(__NR_openat2, "openat2", "hostfs: below the directories that were given"),
+    AllowedCall(452, "fchmodat2", "hostfs: chmod of a file that is not open"),
   ]
 }

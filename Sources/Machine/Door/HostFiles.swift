@@ -93,29 +93,34 @@ extension IOBuffers {
     _ descriptor: borrowing HostDescriptor, at offset: Int? = nil, limit: Int = .max, nonBlocking: Bool = false,
     isWhole: Bool = false
   ) throws(Errno) -> Int {
-    try transfer(descriptor, offset, limit, nonBlocking, isWhole, isRead: true)
+    try transfer(descriptor, offset, limit, nonBlocking ? RWF_NOWAIT_FLAG : 0, isWhole, isRead: true)
   }
   /// Writes the buffers to a host descriptor: as `readHost`.
   public mutating func writeHost(
     _ descriptor: borrowing HostDescriptor, at offset: Int? = nil, limit: Int = .max, nonBlocking: Bool = false,
     isWhole: Bool = false
   ) throws(Errno) -> Int {
-    try transfer(descriptor, offset, limit, nonBlocking, isWhole, isRead: false)
+    try transfer(descriptor, offset, limit, nonBlocking ? RWF_NOWAIT_FLAG : 0, isWhole, isRead: false)
+  }
+
+  /// Writes all of the buffers at the end of a host file, wherever that is.
+  public mutating func appendHost(_ descriptor: borrowing HostDescriptor) throws(Errno) -> Int {
+    try transfer(descriptor, 0, .max, RWF_APPEND_FLAG, true, isRead: false)
   }
 
   @inline(__always)
   private mutating func transfer(
-    _ descriptor: borrowing HostDescriptor, _ offset: Int?, _ limit: Int, _ nonBlocking: Bool, _ isWhole: Bool,
+    _ descriptor: borrowing HostDescriptor, _ offset: Int?, _ limit: Int, _ flags: Int, _ isWhole: Bool,
     isRead: Bool
   ) throws(Errno) -> Int {
     let number = descriptor.number
     let asked = min(limit, rest)
     guard vector.isEmpty && (isKernel || isGuestRange(address, UInt(bitPattern: asked))) else {
-      return try transferSlowly(number, offset, limit, nonBlocking, isWhole, isRead)
+      return try transferSlowly(number, offset, limit, flags, isWhole, isRead)
     }
-    let result = attempt(number, asked, offset, nonBlocking, isRead)
+    let result = attempt(number, asked, offset, flags, isRead)
     guard result >= 0 && (result == asked || !isWhole) else {
-      return try finish(number, asked, offset, limit, nonBlocking, isWhole, isRead, result)
+      return try finish(number, asked, offset, limit, flags, isWhole, isRead, result)
     }
     advance(result)
     return result
@@ -123,12 +128,12 @@ extension IOBuffers {
 
   /// After a first attempt that failed or was short.
   @inline(never) private mutating func finish(
-    _ number: Int32, _ asked: Int, _ offset: Int?, _ limit: Int, _ nonBlocking: Bool, _ isWhole: Bool, _ isRead: Bool,
+    _ number: Int32, _ asked: Int, _ offset: Int?, _ limit: Int, _ flags: Int, _ isWhole: Bool, _ isRead: Bool,
     _ result: Int
   ) throws(Errno) -> Int {
     if let error = HostError(result) {
       if error.number == EFAULT || error.number == EINTR {
-        return try transferSlowly(number, offset, limit, nonBlocking, isWhole, isRead)
+        return try transferSlowly(number, offset, limit, flags, isWhole, isRead)
       }
       throw error.guest
     }
@@ -137,23 +142,23 @@ extension IOBuffers {
     if result == 0 || address & 4095 != 0 { return result }
     do throws(Errno) {
       return result
-        + (try transferSlowly(number, offset.map { $0 &+ result }, limit &- result, nonBlocking, isWhole, isRead))
+        + (try transferSlowly(number, offset.map { $0 &+ result }, limit &- result, flags, isWhole, isRead))
     } catch {
       return result
     }
   }
 
   @inline(__always) private func attempt(
-    _ number: Int32, _ asked: Int, _ offset: Int?, _ nonBlocking: Bool, _ isRead: Bool
+    _ number: Int32, _ asked: Int, _ offset: Int?, _ flags: Int, _ isRead: Bool
   ) -> Int {
-    if nonBlocking {
+    if flags != 0 {
       var segment = linux_iovec()
       unsafe segment.iov_base = UnsafeMutableRawPointer(bitPattern: address)
       unsafe segment.iov_len = __kernel_size_t(asked)
       return unsafe withUnsafePointer(to: segment) { p in
         unsafe hostCall(
           isRead ? __NR_preadv2 : __NR_pwritev2, Int(number), Int(bitPattern: p), 1, offset ?? -1, 0,
-          Int(RWF_NOWAIT_FLAG))
+          flags)
       }
     }
     if let offset {
@@ -165,7 +170,7 @@ extension IOBuffers {
   /// Segment by segment, with pages filled that the host found missing. A stream gets more than one segment only while
   /// that does not block.
   private mutating func transferSlowly(
-    _ number: Int32, _ offset: Int?, _ limit: Int, _ nonBlocking: Bool, _ isWhole: Bool, _ isRead: Bool
+    _ number: Int32, _ offset: Int?, _ limit: Int, _ flags: Int, _ isWhole: Bool, _ isRead: Bool
   ) throws(Errno) -> Int {
     var done = 0, faults = 0
     var bound = Int.max
@@ -176,8 +181,8 @@ extension IOBuffers {
         if done > 0 { return done }
         throw .fault
       }
-      if done > 0 && !nonBlocking && !isWhole && offset == nil && !isReady(number, isRead) { return done }
-      let result = attempt(number, asked, offset.map { $0 &+ done }, nonBlocking, isRead)
+      if done > 0 && flags == 0 && !isWhole && offset == nil && !isReady(number, isRead) { return done }
+      let result = attempt(number, asked, offset.map { $0 &+ done }, flags, isRead)
       if let error = HostError(result) {
         if error.number == EINTR { continue }
         if error.number == EFAULT && faults < 16 && !isKernel {
@@ -225,5 +230,6 @@ extension IOBuffers {
   }
 }
 
-/// RWF_NOWAIT, whose macro is a cast.
-private var RWF_NOWAIT_FLAG: Int32 { 8 }
+// RWF_NOWAIT and RWF_APPEND, whose macros are casts.
+private var RWF_NOWAIT_FLAG: Int { 8 }
+private var RWF_APPEND_FLAG: Int { 16 }

@@ -1,0 +1,324 @@
+import CLinux
+import Machine
+
+/// A file of the host. The attributes that the base class stores are those of the last look.
+final class HostInode: Inode {
+  let key: HostFileKey
+  let host: Borrowed<Hostfs>               // `fileSystem`, which is kept
+  // Under the file system's lock:
+  var tableNext: Borrowed<HostInode>?
+  var isListed = false
+  var handle: HostFileReference?
+  var slot = -1                            // among the handles
+  var wasUsed = false
+  /// Its name is gone while it is still in use: only the handle leads to it.
+  var isUnnamed = false
+  /// Where it was found last; nil for the root.
+  private var parent: HostInode?
+  private var name: [UInt8]
+  /// Open for writing by the guest: what the host might refuse to open anew.
+  private var writer: HostFileReference?
+  /// Open since it was created, for whoever opens it first: its mode may forbid what its creator may do.
+  private var fresh: HostFileReference?
+  /// The owner as the guest set it, where the host refused.
+  private var keptUid: UInt32?, keptGid: UInt32?
+
+  init(_ fileSystem: Hostfs, _ s: linux_statx, _ key: HostFileKey, _ parent: HostInode?, _ name: [UInt8]) {
+    self.key = key
+    host = Borrowed(fileSystem)
+    self.parent = parent
+    self.name = name
+    super.init(
+      fileSystem: fileSystem, number: s.stx_ino, mode: UInt32(s.stx_mode), uid: HostIdentity.guest(uid: s.stx_uid),
+      gid: HostIdentity.guest(gid: s.stx_gid), rdev: deviceNumber(s.stx_rdev_major, s.stx_rdev_minor))
+    refresh(s)
+  }
+  deinit {
+    let old = host.with { fs in fs.state.withLock { $0.remove(self) } }
+    withExtendedLifetime(old) {}
+    // A long chain of directories must not take a stack frame each.
+    var at = parent.take()
+    while let directory = at {
+      at = nil
+      guard Borrowed(directory).isUnique else { return }
+      at = directory.parent.take()
+    }
+  }
+
+  /// Takes over what the host told.
+  func refresh(_ s: linux_statx) {
+    mode = UInt32(s.stx_mode)
+    uid = keptUid ?? HostIdentity.guest(uid: s.stx_uid)
+    gid = keptGid ?? HostIdentity.guest(gid: s.stx_gid)
+    linkCount = s.stx_nlink
+    accessed = FileTime(s.stx_atime)
+    modified = FileTime(s.stx_mtime)
+    changed = FileTime(s.stx_ctime)
+    born = s.stx_mask & STATX_BTIME != 0 ? FileTime(s.stx_btime) : nil
+  }
+
+  /// It was found as `name` in `parent`.
+  func wasFound(in parent: HostInode?, _ name: [UInt8]) {
+    guard let parent, parent !== self else { return }
+    var old: HostInode?
+    var oldName: [UInt8] = []
+    host.with { fs in
+      fs.state.withLock { _ in
+        if self.parent == nil { return }         // the root stays the root
+        isUnnamed = false
+        if self.parent === parent && self.name == name { return }
+        old = self.parent
+        oldName = self.name
+        self.parent = parent
+        self.name = name
+      }
+    }
+    withExtendedLifetime((old, oldName)) {}
+  }
+  /// The directory and the name by which it was found last. Errors: ESTALE for the root.
+  func place() throws(Errno) -> (parent: HostInode, name: [UInt8]) {
+    let found = host.with { fs in fs.state.withLock { _ in (parent, name) } }
+    guard let parent = found.0 else { throw Errno(ESTALE) }
+    return (parent, found.1)
+  }
+
+  // MARK: the handle
+
+  private var isRoot: Bool { host.with { fs in fs.state.withLock { _ in parent == nil } } }
+
+  /// An O_PATH descriptor of it. Errors: ESTALE where it is no longer where it was found, and the host's.
+  func reach() throws(Errno) -> HostFileReference {
+    let kept = host.with { fs -> HostFileReference? in
+      fs.state.withLock { _ in
+        if parent == nil { return fs.root }
+        wasUsed = true
+        return handle
+      }
+    }
+    if let kept { return kept }
+    return try reopen()
+  }
+
+  /// By name, from the nearest directory above that can be reached.
+  @inline(never) private func reopen() throws(Errno) -> HostFileReference {
+    var names: [[UInt8]] = []
+    var length = 0
+    var base: HostFileReference?
+    var at = self
+    while base == nil {
+      let place = try at.place()
+      names.append(place.name)
+      length += place.name.count + 1
+      at = place.parent
+      base = host.with { fs in fs.state.withLock { _ in at.parent == nil ? fs.root : at.handle } }
+      if length > Int(PATH_MAX) - 256 { base = try at.reachFar() }
+    }
+    guard let base else { throw Errno(ESTALE) }
+    var path: [UInt8] = []
+    path.reserveCapacity(length)
+    for name in names.reversed() {
+      if !path.isEmpty { path.append(47) }
+      path.append(contentsOf: name)
+    }
+    path.append(0)
+    let new: HostFileReference
+    do throws(Errno) {
+      new = HostFileReference(try base.descriptor.open(path: path, O_PATH))
+    } catch {
+      throw error == .noEntry || error == .notDirectory || error == .loop ? Errno(ESTALE) : error
+    }
+    guard HostFileKey(try new.descriptor.attributes()) == key else { throw Errno(ESTALE) }
+    host.with { $0.keep(new, of: self) }
+    return new
+  }
+  /// For paths longer than the host takes: the upper part first.
+  private func reachFar() throws(Errno) -> HostFileReference { try reach() }
+
+  // MARK: attributes
+
+  /// What the host tells of it now: by its handle, or, where it has none, by its name, which needs no descriptor.
+  func attributes() throws(Errno) -> linux_statx {
+    let (handle, parent, name) = host.with { fs in
+      fs.state.withLock { _ in (self.parent == nil ? fs.root : self.handle, self.parent, self.name) }
+    }
+    if let handle { return try handle.descriptor.attributes() }
+    if let parent {
+      do throws(Errno) {
+        let found = try parent.reach().descriptor.attributes(of: name.span)
+        if HostFileKey(found) == key { return found }
+      } catch {
+        if error != .noEntry { throw error }
+      }
+    }
+    return try reach().descriptor.attributes()
+  }
+
+  override var size: Int {
+    do throws(Errno) {
+      return Int(clamping: try attributes().stx_size)
+    } catch {
+      return 0
+    }
+  }
+  override func status() throws(Errno) -> FileStatus {
+    let s = try attributes()
+    refresh(s)
+    var result = try super.status()
+    result.device = host.with { $0.guestDevice(key.device) }
+    result.size = Int(clamping: s.stx_size)
+    result.blocks = Int(clamping: s.stx_blocks)
+    result.blockSize = Int(s.stx_blksize)
+    return result
+  }
+
+  override func setAttributes(_ change: AttributeChange) throws(Errno) {
+    if let size = change.size { try truncate(size) }
+    if change.uid != nil || change.gid != nil { try changeOwner(change.uid, change.gid) }
+    if let mode = change.mode { try changeMode(mode & 0o7777) }
+    if change.accessed != nil || change.modified != nil {
+      try reach().descriptor.changeTimes(HostInode.time(change.accessed), HostInode.time(change.modified))
+    }
+    refresh(try attributes())
+  }
+  private static func time(_ time: FileTime?) -> (Int, Int) {
+    guard let time else { return (0, (1 << 30) - 2) }      // UTIME_OMIT
+    return (time.seconds, Int(time.nanoseconds))
+  }
+
+  private func truncate(_ size: Int) throws(Errno) {
+    if let writer = openWriter { return try writer.descriptor.truncate(size) }
+    try openContents(O_WRONLY).descriptor.truncate(size)
+  }
+
+  private func changeMode(_ mode: UInt32) throws(Errno) {
+    let handle = try reach()
+    do throws(Errno) {
+      try handle.descriptor.changePathMode(mode)
+    } catch {
+      guard error == .noCall || error == .notSupported else { throw error }
+      try openForAttributes().descriptor.changeMode(mode)    // a host before 6.6
+    }
+  }
+
+  /// What the host refuses is kept here, for as long as the machine lives.
+  func changeOwner(_ uid: UInt32?, _ gid: UInt32?) throws(Errno) {
+    let handle = try reach()
+    do throws(Errno) {
+      try handle.descriptor.changeOwner(uid.map { HostIdentity.host(uid: $0) } ?? .max, gid.map { HostIdentity.host(gid: $0) } ?? .max)
+      if uid != nil { keptUid = nil }
+      if gid != nil { keptGid = nil }
+    } catch {
+      guard error == .notPermitted || error == .invalid else { throw error }
+      try MemoryBound.check(512)
+      if keptUid == nil && keptGid == nil {
+        host.with { fs in fs.state.withLock { $0.kept.append(self) } }
+      }
+      keptUid = uid ?? self.uid
+      keptGid = gid ?? self.gid
+    }
+  }
+
+  // MARK: opening it
+
+  private var openWriter: HostFileReference? { host.with { fs in fs.state.withLock { _ in writer } } }
+  func setFresh(_ reference: HostFileReference) { host.with { fs in fs.state.withLock { _ in fresh = reference } } }
+  func takeFresh() -> HostFileReference? { host.with { fs in fs.state.withLock { _ in fresh.take() } } }
+  func setWriter(_ reference: HostFileReference) {
+    var old: HostFileReference?
+    host.with { fs in
+      fs.state.withLock { _ in
+        old = writer
+        writer = reference
+      }
+    }
+    withExtendedLifetime(old) {}
+  }
+  func dropWriter(_ reference: HostFileReference) {
+    var old: HostFileReference?
+    host.with { fs in fs.state.withLock { _ in if writer === reference { old = writer.take() } } }
+    withExtendedLifetime(old) {}
+  }
+
+  /// Its contents, by the name under which it was found. Never blocks on a FIFO that took the name meanwhile.
+  func openContents(_ flags: Int32) throws(Errno) -> HostFileReference {
+    if isRoot, let contents = host.with({ $0.rootContents }) { return contents }
+    let place = try place()
+    let parent = try place.parent.reach()
+    let new = HostFileReference(try parent.descriptor.open(place.name.span, flags | O_NONBLOCK | O_NOCTTY))
+    guard HostFileKey(try new.descriptor.attributes()) == key else { throw Errno(ESTALE) }
+    return new
+  }
+  private func openForAttributes() throws(Errno) -> HostFileReference {
+    if isDirectory { return HostFileReference(try reach().descriptor.reopen(O_RDONLY | O_DIRECTORY)) }
+    guard isRegular else { throw .notSupported }
+    return try openContents(O_RDONLY)
+  }
+
+  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
+    if isDirectory {
+      return HostDirectoryFile(self, try reach().descriptor.reopen(O_RDONLY | O_DIRECTORY), path: path, flags: flags)
+    }
+    if let fresh = takeFresh() { return try HostFile(self, fresh, path: path, flags: flags) }
+    return try HostFile(self, try openContents(flags & (O_ACCMODE | O_SYNC | O_DSYNC)), path: path, flags: flags)
+  }
+
+  override func readlink() throws(Errno) -> [UInt8] { try reach().descriptor.linkText() }
+
+  // MARK: names; HostInode+Names.swift does the work
+
+  override func lookup(_ name: Span<UInt8>) throws(Errno) -> Inode? { try look(name) }
+  override func revalidate(_ name: Span<UInt8>, _ inode: Inode?) throws(Errno) -> Bool { try isStill(name, inode) }
+  override func create(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { try makeFile(name, new) }
+  override func mkdir(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode {
+    try reach().descriptor.makeDirectory(name, new.mode & 0o7777)
+    return try made(name, new)
+  }
+  override func mknod(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode {
+    let device = new.mode & FileType.mask == FileType.characterDevice || new.mode & FileType.mask == FileType.blockDevice
+    try reach().descriptor.makeNode(name, new.mode, device ? new.rdev : 0)
+    return try made(name, new)
+  }
+  override func symlink(_ name: Span<UInt8>, target: [UInt8], _ new: NewFile) throws(Errno) -> Inode {
+    try reach().descriptor.makeLink(name, target: target + [0])
+    return try made(name, new)
+  }
+  override func link(_ name: Span<UInt8>, _ inode: Inode) throws(Errno) { try makeLink(name, inode) }
+  override func unlink(_ name: Span<UInt8>, _ inode: Inode) throws(Errno) { try remove(name, inode, isDirectory: false) }
+  override func rmdir(_ name: Span<UInt8>, _ inode: Inode) throws(Errno) { try remove(name, inode, isDirectory: true) }
+  override func rename(
+    _ name: Span<UInt8>, _ inode: Inode, to directory: Inode, _ newName: Span<UInt8>, replacing replaced: Inode?,
+    exchange: Bool
+  ) throws(Errno) {
+    try move(name, inode, to: directory, newName, replacing: replaced, exchange: exchange)
+  }
+
+  // MARK: extended attributes
+
+  override func extendedAttribute(_ name: [UInt8]) throws(Errno) -> [UInt8] {
+    let file = try openForAttributes()
+    let count = try file.descriptor.extendedAttribute(name + [0], nil)
+    if count == 0 { return [] }
+    let buffer = try KernelBuffer(count: count)
+    return buffer.bytes.slice(0, try file.descriptor.extendedAttribute(name + [0], buffer.bytes)).array
+  }
+  override func setExtendedAttribute(_ name: [UInt8], _ value: [UInt8], _ flags: Int32) throws(Errno) {
+    try openForAttributes().descriptor.setExtendedAttribute(name + [0], value, flags)
+  }
+  override func removeExtendedAttribute(_ name: [UInt8]) throws(Errno) {
+    try openForAttributes().descriptor.removeExtendedAttribute(name + [0])
+  }
+  override func extendedAttributeNames() throws(Errno) -> [UInt8] {
+    guard isRegular || isDirectory else { return [] }
+    let file = try openForAttributes()
+    let count = try file.descriptor.extendedAttributeNames(nil)
+    if count == 0 { return [] }
+    let buffer = try KernelBuffer(count: count)
+    return buffer.bytes.slice(0, try file.descriptor.extendedAttributeNames(buffer.bytes)).array
+  }
+}
+
+extension FileTime {
+  init(_ time: linux_statx_timestamp) {
+    self.init(seconds: Int(time.tv_sec), nanoseconds: Int32(truncatingIfNeeded: time.tv_nsec))
+  }
+}
