@@ -34,9 +34,9 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("msync", "ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMsync(t, a) },  // 26
   SyscallEntry("mincore", "ptr size buf:out") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMincore(t, a) },  // 27
   SyscallEntry("madvise", "ptr size int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMadvise(t, a) },  // 28
-  SyscallEntry("shmget"),  // 29
-  SyscallEntry("shmat"),  // 30
-  SyscallEntry("shmctl"),  // 31
+  SyscallEntry("shmget", "hex size octal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShmget(t, a) },  // 29
+  SyscallEntry("shmat", "int ptr octal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShmat(t, a) },  // 30
+  SyscallEntry("shmctl", "int int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShmctl(t, a) },  // 31
   SyscallEntry("dup", "fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysDup(t, a) },  // 32
   SyscallEntry("dup2", "fd fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysDup2(t, a) },  // 33
   SyscallEntry("pause", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPause(t, a) },  // 34
@@ -72,7 +72,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("semget"),  // 64
   SyscallEntry("semop"),  // 65
   SyscallEntry("semctl"),  // 66
-  SyscallEntry("shmdt"),  // 67
+  SyscallEntry("shmdt", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShmdt(t, a) },  // 67
   SyscallEntry("msgget"),  // 68
   SyscallEntry("msgsnd"),  // 69
   SyscallEntry("msgrcv"),  // 70
