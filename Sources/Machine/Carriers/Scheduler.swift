@@ -139,8 +139,9 @@ public enum Scheduler {
       }
     }
     Processor.with(target) { $0.append(thread) }
-    if target != here { return Kick(processor: target, ifIdle: true) }
-    return Kick(processor: -1, ifIdle: true, tick: Processor.with(target) { startTick($0) })
+    // A busy vCPU, here or elsewhere, takes its turn to it by its tick.
+    let tick = Processor.with(target) { startTick($0) }
+    return Kick(processor: target == here ? -1 : target, ifIdle: true, tick: tick)
   }
 
   /// Starts the vCPU's tick where it does not run: it does only while more than one thread is runnable. Returns the
