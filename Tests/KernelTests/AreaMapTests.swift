@@ -24,7 +24,9 @@ private struct Model {
   var areas: [(start: UInt, end: UInt, flags: UInt32)] {
     var result: [(start: UInt, end: UInt, flags: UInt32, offset: UInt)] = []
     for (page, what) in pages.sorted(by: { $0.key < $1.key }) {
-      if let last = result.last, last.end == page, last.flags == what.flags, last.offset + (page - last.start) == what.offset {
+      if let last = result.last, last.end == page, last.flags == what.flags,
+        last.offset + (page - last.start) == what.offset
+      {
         result[result.count - 1].end = page + 4096
       } else {
         result.append((page, page + 4096, what.flags, what.offset))

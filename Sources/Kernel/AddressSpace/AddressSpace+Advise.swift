@@ -25,14 +25,15 @@ extension AddressSpace {
         try advise(&state, area, low, high, advice)
         at = high
       }
-      if hasHole { throw .noMemory }               // everything else is done, as on Linux
+      if hasHole { throw .noMemory }  // everything else is done, as on Linux
     }
   }
 
   private static func isKnown(_ advice: Int32) -> Bool {
     switch advice {
     case MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_DONTFORK,
-      MADV_DOFORK, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_COLD,
+      MADV_DOFORK, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK, MADV_KEEPONFORK,
+      MADV_COLD,
       MADV_PAGEOUT, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_DONTNEED_LOCKED,
       MADV_COLLAPSE:
       true
@@ -82,15 +83,17 @@ extension AddressSpace {
       } else {
         _ = try? passOn(low, high, advice)
       }
-    case MADV_MERGEABLE, MADV_UNMERGEABLE: throw .invalid          // as a kernel without KSM
+    case MADV_MERGEABLE, MADV_UNMERGEABLE: throw .invalid  // as a kernel without KSM
     default:
       // Hints: the host's own rules decide what is refused.
-      do throws(Errno) { try passOn(low, high, advice) } catch where area.mapping?.cached != nil {}
+      do throws(Errno) { try passOn(low, high, advice) } catch  where area.mapping?.cached != nil {}
     }
   }
 
   private func passOn(_ low: UInt, _ high: UInt, _ advice: Int32) throws(Errno) {
-    try AddressLayout.forUsableParts(low, high) { (part, size) throws(Errno) in try HostMemory.advise(part, size, advice) }
+    try AddressLayout.forUsableParts(low, high) { (part, size) throws(Errno) in
+      try HostMemory.advise(part, size, advice)
+    }
   }
   private func change(
     _ state: inout AddressSpaceState, _ low: UInt, _ high: UInt, _ advice: Int32, _ flags: (AreaFlags) -> AreaFlags
@@ -139,7 +142,9 @@ extension AddressSpace {
         if area.start > at { hasHole = true }
         let low = max(area.start, at), high = min(area.end, address + size)
         if flags & MS_INVALIDATE != 0 && area.flags.contains(.locked) { throw .busy }
-        if case .host = area.mapping?.object, area.flags.contains(.shared) { try HostMemory.sync(low, high - low, flags) }
+        if case .host = area.mapping?.object, area.flags.contains(.shared) {
+          try HostMemory.sync(low, high - low, flags)
+        }
         at = high
       }
       if hasHole { throw .noMemory }

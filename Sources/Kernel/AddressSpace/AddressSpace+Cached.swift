@@ -74,7 +74,7 @@ extension AddressSpace {
         try mapRun(&area, page, run)
         page += run.pages
       }
-      if page < gap.end { throw .noMemory }      // discarded meanwhile
+      if page < gap.end { throw .noMemory }  // discarded meanwhile
     }
   }
 
@@ -84,7 +84,9 @@ extension AddressSpace {
       if state.isGone { return }
       var starts: [UInt] = []
       state.areas.tree.forEach { area in
-        if area.mapping?.cached?.mappings === list, area.filePages.first < end, area.filePages.end > first, !area.filled.isEmpty {
+        if area.mapping?.cached?.mappings === list, area.filePages.first < end, area.filePages.end > first,
+          !area.filled.isEmpty
+        {
           starts.append(area.start)
         }
       }
@@ -105,13 +107,11 @@ extension AddressSpace {
 
 /// Pages in a row, in the file and in the kernel's memfd.
 struct ResidentRun {
-  let offset: UInt               // in the memfd
+  let offset: UInt  // in the memfd
   let pages: Int
 }
 
 extension CachedFile {
-  /// Pages up to the file's end.
-  var pageCount: Int { (size &+ 4095) >> 12 }
   /// Shared anonymous memory: a file without a name. Errors: ENOMEM.
   static func shared(count: Int) throws(Errno) -> CachedFile {
     let file = CachedFile()

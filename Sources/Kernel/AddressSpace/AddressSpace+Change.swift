@@ -39,7 +39,7 @@ extension AddressSpace {
         guard first.flags.contains(.growsDown) else { throw .invalid }
         start = first.start
       } else if growth != 0 {
-        throw .invalid                 // nothing grows up on this machine
+        throw .invalid  // nothing grows up on this machine
       }
       try protect(&state, start, end, wanted & 7, limits)
     }

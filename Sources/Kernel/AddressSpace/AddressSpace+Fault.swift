@@ -13,7 +13,9 @@ extension AddressSpace {
   /// A fault at `address` of the task that runs in this space: fills pages of cached files and grows stacks.
   /// `mayRetry`: whether an access that should have worked may just be tried again (another thread may have changed the
   /// mapping meanwhile).
-  func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool, limits: MemoryLimits, mayRetry: Bool) -> FaultOutcome {
+  func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool, limits: MemoryLimits, mayRetry: Bool)
+    -> FaultOutcome
+  {
     let outcome = try? withMemory { (state) throws(Errno) -> FaultOutcome in
       let mapError = FaultOutcome.refused(signal: SIGSEGV, code: Int32(SEGV_MAPERR))
       let accessError = FaultOutcome.refused(signal: SIGSEGV, code: Int32(SEGV_ACCERR))

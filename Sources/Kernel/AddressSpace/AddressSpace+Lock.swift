@@ -16,7 +16,9 @@ extension AddressSpace {
       if !wanted.isEmpty {
         var already = 0
         state.areas.tree.forEach(from: start, to: start + size) { area in
-          if area.flags.contains(.locked) { already += Int((min(area.end, start + size) - max(area.start, start)) >> 12) }
+          if area.flags.contains(.locked) {
+            already += Int((min(area.end, start + size) - max(area.start, start)) >> 12)
+          }
         }
         if UInt(state.areas.totals.locked - already) + size >> 12 > limits.locked >> 12 { throw .noMemory }
       }
@@ -26,7 +28,9 @@ extension AddressSpace {
     if wanted == .locked { populate(start, size) }
   }
 
-  private func setLocked(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt, _ wanted: AreaFlags) throws(Errno) {
+  private func setLocked(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt, _ wanted: AreaFlags)
+    throws(Errno)
+  {
     if state.areas.count + 2 > maximumAreas { throw .noMemory }
     try state.areas.reserve()
     // Linux stops at the first hole.

@@ -118,7 +118,8 @@ extension AddressSpace {
       guard AddressLayout.isAligned(address) else { throw .invalid }
       guard address <= AddressLayout.end - count else { throw .noMemory }
       guard address >= AddressLayout.start else { throw .notPermitted }
-      if request.has(MAP_FIXED_NOREPLACE), !state.areas.tree.isFree(address, address + count) || !isOpen(address, address + count)
+      if request.has(MAP_FIXED_NOREPLACE),
+        !state.areas.tree.isFree(address, address + count) || !isOpen(address, address + count)
       {
         throw .exists
       }
@@ -225,7 +226,8 @@ extension AddressSpace {
           if first < end { _ = try? fill(&changed, file, first, end) }
           state.areas.change(area.start) { $0.filled = changed.filled }
         }
-        let advice = area.flags.contains(.write) && !area.flags.contains(.shared) ? MADV_POPULATE_WRITE : MADV_POPULATE_READ
+        let advice =
+          area.flags.contains(.write) && !area.flags.contains(.shared) ? MADV_POPULATE_WRITE : MADV_POPULATE_READ
         _ = try? HostMemory.advise(low, high - low, advice)
       }
     }

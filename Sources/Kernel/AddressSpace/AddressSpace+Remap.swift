@@ -34,7 +34,8 @@ extension AddressSpace {
     return result
   }
 
-  private func remap(_ state: inout AddressSpaceState, _ r: RemapRequest, _ limits: MemoryLimits) throws(Errno) -> UInt {
+  private func remap(_ state: inout AddressSpaceState, _ r: RemapRequest, _ limits: MemoryLimits) throws(Errno) -> UInt
+  {
     guard let area = state.areas.tree.area(at: r.address) else { throw .fault }
     if r.has(MREMAP_FIXED) {
       guard AddressLayout.isAligned(r.target), r.target <= AddressLayout.end, r.newCount <= AddressLayout.end - r.target
@@ -42,7 +43,9 @@ extension AddressSpace {
       // The two may not overlap.
       if r.address < r.target + r.newCount && r.target < r.address + r.oldCount { throw .invalid }
       guard r.target >= AddressLayout.start else { throw .notPermitted }
-      guard AddressLayout.isUsable(r.target, r.newCount), isOpen(r.target, r.target + r.newCount) else { throw .noMemory }
+      guard AddressLayout.isUsable(r.target, r.newCount), isOpen(r.target, r.target + r.newCount) else {
+        throw .noMemory
+      }
     }
     if !r.has(MREMAP_FIXED) && !r.has(MREMAP_DONTUNMAP) && r.oldCount >= r.newCount && r.oldCount > 0 {
       // Shrinking, across areas too.
@@ -51,10 +54,12 @@ extension AddressSpace {
     }
     if r.oldCount == 0 && (!area.flags.contains(.shared) || area.mapping == nil) { throw .invalid }
     if r.oldCount > area.end - r.address { throw .fault }
-    guard AddressLayout.isUsable(area.start, area.count) else { throw .invalid }      // a reservation around the kernel
+    guard AddressLayout.isUsable(area.start, area.count) else { throw .invalid }  // a reservation around the kernel
     if r.newCount > r.oldCount {
       try checkGrowth(&state, area, (r.newCount - r.oldCount) >> 12, limits)
-      if r.oldCount > 0, !r.has(MREMAP_FIXED), r.address + r.oldCount == area.end, try extend(&state, area, r) { return r.address }
+      if r.oldCount > 0, !r.has(MREMAP_FIXED), r.address + r.oldCount == area.end, try extend(&state, area, r) {
+        return r.address
+      }
     }
     guard r.has(MREMAP_MAYMOVE) else { throw .noMemory }
     return try move(&state, area, r, limits)
@@ -74,7 +79,9 @@ extension AddressSpace {
   /// Grows the area in place; false where the room behind it is taken.
   private func extend(_ state: inout AddressSpaceState, _ area: Area, _ r: RemapRequest) throws(Errno) -> Bool {
     let end = r.address + r.newCount
-    guard end > area.end, AddressLayout.isUsable(area.end, end - area.end), isFree(&state, area.end, end) else { return false }
+    guard end > area.end, AddressLayout.isUsable(area.end, end - area.end), isFree(&state, area.end, end) else {
+      return false
+    }
     try state.areas.reserve()
     var more = area
     more.start = area.end

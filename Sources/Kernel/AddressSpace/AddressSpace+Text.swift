@@ -87,7 +87,9 @@ extension AddressSpace {
     } else {
       Self.appendDevice(&text, 0, 0)
       if isHeap { name = Array("[heap]".utf8) }
-      if area.flags.contains(.growsDown) || (area.start <= stackStart && stackStart < area.end) { name = Array("[stack]".utf8) }
+      if area.flags.contains(.growsDown) || (area.start <= stackStart && stackStart < area.end) {
+        name = Array("[stack]".utf8)
+      }
     }
     Self.appendName(&text, start, name)
   }

@@ -25,7 +25,7 @@ extension AddressSpace {
   public func visit<R>(_ task: Task, _ body: () throws(Errno) -> R) throws(Errno) -> R {
     guard enter() else { throw .noProcess }
     let before = task.visited
-    task.visited = Borrowed(self)          // the count above keeps it, the reference the caller's
+    task.visited = Borrowed(self)  // the count above keeps it, the reference the caller's
     defer {
       task.visited = before
       leave()

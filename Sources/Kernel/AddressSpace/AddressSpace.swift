@@ -82,7 +82,7 @@ public final class AddressSpace {
   func setProgram(_ new: RunningFile?) {
     let old = runningFile
     state.withLock { _ in program.replace(new) }
-    _ = consume old                      // its file may close here
+    _ = consume old  // its file may close here
   }
 
   // MARK: the lock

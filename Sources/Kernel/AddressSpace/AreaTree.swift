@@ -27,7 +27,7 @@ struct AreaNode {
 public struct AreaTree: ~Copyable {
   typealias Node = Handle<AreaNode>
   private var root: Node?
-  private var spare: Node?                       // through `right`
+  private var spare: Node?  // through `right`
   private var spareCount = 0
   public private(set) var count = 0
 
@@ -294,7 +294,9 @@ public struct AreaTree: ~Copyable {
     return Self.highest(root, count, low, high, 0, .max)
   }
   /// Below `node` everything lies in `from..<to`, whose ends are the neighbours outside.
-  private static func highest(_ node: Node?, _ count: UInt, _ low: UInt, _ high: UInt, _ from: UInt, _ to: UInt) -> UInt? {
+  private static func highest(_ node: Node?, _ count: UInt, _ low: UInt, _ high: UInt, _ from: UInt, _ to: UInt)
+    -> UInt?
+  {
     let bottom = max(low, from), top = min(high, to)
     guard bottom < top, top - bottom >= count else { return nil }
     guard let node else { return top - count }
@@ -308,7 +310,8 @@ public struct AreaTree: ~Copyable {
     guard low < high, high - low >= count else { return nil }
     return Self.lowest(root, count, low, high, 0, .max)
   }
-  private static func lowest(_ node: Node?, _ count: UInt, _ low: UInt, _ high: UInt, _ from: UInt, _ to: UInt) -> UInt? {
+  private static func lowest(_ node: Node?, _ count: UInt, _ low: UInt, _ high: UInt, _ from: UInt, _ to: UInt) -> UInt?
+  {
     let bottom = max(low, from), top = min(high, to)
     guard bottom < top, top - bottom >= count else { return nil }
     guard let node else { return bottom }

@@ -2,7 +2,7 @@ import Machine
 
 /// One mmap(2) of a file in one address space: what its areas share. A cached file knows those of it by its `MappingList`.
 public final class FileMapping: Listed {
-  public var link = Link<FileMapping>()          // under the MappingList's lock
+  public var link = Link<FileMapping>()  // under the MappingList's lock
   /// The address space, which lives at least as long as an area of it has this mapping.
   let space: Borrowed<AddressSpace>
   /// What was mapped, for its name and its inode; nil for shared anonymous memory.

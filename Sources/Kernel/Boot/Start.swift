@@ -9,6 +9,7 @@ public func startKernel() {
   Init.prepare()
   prepareSignals()
   prepareIPC()
+  prepareProcfs()
   if bootBlock.has(MARTLET_KUNIT) {
     powerOff(KUnit.run(filter: bootBlock.string(bootBlock.header.filter)) == 0 ? 0 : 1)
     return

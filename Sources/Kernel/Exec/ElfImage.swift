@@ -18,7 +18,7 @@ struct ElfImage {
   /// ET_DYN: it runs wherever it is put.
   let isMovable: Bool
   let entry: UInt
-  let headerOffset: UInt                 // of the program headers
+  let headerOffset: UInt  // of the program headers
   let headerCount: Int
   private(set) var segments: [Segment] = []
   /// PT_INTERP: where its path lies in the file, NUL included.
@@ -83,7 +83,8 @@ struct ElfImage {
   private mutating func add(_ segment: Segment) throws(Errno) {
     if segment.memoryCount == 0 { return }
     let limit: UInt = 0x7fff_ffff_f000
-    guard segment.fileCount <= segment.memoryCount, segment.address < limit, segment.memoryCount <= limit - segment.address,
+    guard segment.fileCount <= segment.memoryCount, segment.address < limit,
+      segment.memoryCount <= limit - segment.address,
       segment.fileOffset < 1 << 62
     else { throw .invalid }
     // A page of the file must become a page of memory.

@@ -31,7 +31,7 @@ struct ExecCredentials {
       new.permitted = new.ambient
       new.effective = new.ambient
     }
-    new.secureBits &= ~0x10              // SECBIT_KEEP_CAPS
+    new.secureBits &= ~0x10  // SECBIT_KEEP_CAPS
     credentials = new
     isSecure = isSet
   }

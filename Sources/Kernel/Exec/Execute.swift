@@ -17,7 +17,7 @@ struct ExecRequest {
 
 /// What was found of it: the file that is an ELF program, and its dynamic loader.
 struct ExecPlan {
-  var path: [UInt8]                      // of the file that was named: comm, AT_EXECFN
+  var path: [UInt8]  // of the file that was named: comm, AT_EXECFN
   var program: ProgramFile
   var interpreter: ProgramFile?
   var arguments: ExecArguments
@@ -46,11 +46,12 @@ extension Task {
   func execute(_ request: ExecRequest) throws(Errno) {
     let plan = try planExec(request)
     if !hasAddressSpaces && !plan.program.image.isMovable {
-      Log.warning("\(String(decoding: plan.path, as: UTF8.self)): not position-independent: it cannot run with mmu=none")
+      Log.warning(
+        "\(String(decoding: plan.path, as: UTF8.self)): not position-independent: it cannot run with mmu=none")
       throw .notExecutable
     }
     let wasAlone = process.threadCount == 1 && isLeader
-    try process.killOtherThreads(self)     // where this throws, the task dies on its way out
+    try process.killOtherThreads(self)  // where this throws, the task dies on its way out
     let home: HostSpace
     do throws(Errno) { home = try newHome() } catch {
       if !wasAlone { failExec() }

@@ -35,9 +35,10 @@ extension AddressSpace {
     for segment in image.segments {
       let low = segment.address &+ bias, high = low &+ segment.fileCount
       if segment.protection & PROT_EXEC != 0 {
-        result.code = result.code.isEmpty ? low..<high : min(result.code.lowerBound, low)..<max(result.code.upperBound, high)
+        result.code =
+          result.code.isEmpty ? low..<high : min(result.code.lowerBound, low)..<max(result.code.upperBound, high)
       }
-      result.data = low..<high             // the last one's, as on Linux
+      result.data = low..<high  // the last one's, as on Linux
     }
     return result
   }
@@ -104,7 +105,7 @@ extension AddressSpace {
     do throws(Errno) {
       _ = try map(request, limits: limits)
       return
-    } catch where error == .noDevice {}
+    } catch  where error == .noDevice {}
     // A file system whose files cannot be mapped: a copy.
     request.file = nil
     request.flags |= MAP_ANONYMOUS

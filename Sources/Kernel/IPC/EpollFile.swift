@@ -14,6 +14,8 @@ public final class EpollFile: File {
   deinit { epoll.shutDown() }
 
   public override var label: [UInt8] { Array("anon_inode:[eventpoll]".utf8) }
+  /// As Linux: it does nothing.
+  public override func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { position }
   public override func poll(_ table: PollTable?) -> PollEvents {
     table?.register(epoll.pollers)
     guard epoll.hasReady else { return [] }

@@ -67,6 +67,8 @@ public final class EventFile: File {
   }
 
   public override var label: [UInt8] { Array("anon_inode:[eventfd]".utf8) }
+  /// As Linux: it does nothing.
+  public override func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { position }
   public override func poll(_ table: PollTable?) -> PollEvents {
     table?.register(queue)
     let value = counter.load(ordering: .sequentiallyConsistent)

@@ -105,10 +105,13 @@ func memoryCached(_ k: KUnit) {
     }
     for page in 0..<40 { try UserPointer<Int>(shared.start + UInt(page) << 12).copyOut(page * 3) }
     k.expect(file.residentPages == 40, "resident \(file.residentPages)")
-    for page in 0..<40 { k.expect(try UserPointer<Int>(copy.start + UInt(page) << 12).copyIn() == page * 3, "same page") }
+    for page in 0..<40 {
+      k.expect(try UserPointer<Int>(copy.start + UInt(page) << 12).copyIn() == page * 3, "same page")
+    }
     try UserPointer<Int>(copy.start + 5 << 12).copyOut(-1)
     k.expect(try UserPointer<Int>(shared.start + 5 << 12).copyIn() == 15, "a private copy")
-    k.expect(isFault { () throws(Errno) in _ = try UserPointer<Int>(shared.start + 41 << 12).copyIn() }, "beyond the end")
+    k.expect(
+      isFault { () throws(Errno) in _ = try UserPointer<Int>(shared.start + 41 << 12).copyIn() }, "beyond the end")
     try space.protect(shared.start, 8 << 12, PROT_READ, limits: limits)
     k.expect(isFault { () throws(Errno) in try UserPointer<Int>(shared.start).copyOut(1) }, "protected")
     try space.protect(shared.start, 8 << 12, PROT_READ | PROT_WRITE, limits: limits)

@@ -60,10 +60,9 @@ final class UnixSocket {
 
   // MARK: shutdown, close
 
-  /// Implements shutdown(2). Errors: ENOTCONN.
-  func shutDown(reads: Bool, writes: Bool) throws(Errno) {
-    let peer = try state.withLock { (state) throws(Errno) -> UnixSocket? in
-      if isConnectionOriented && state.phase == .unconnected { throw .notConnected }
+  /// Implements shutdown(2); without a connection it is only remembered.
+  func shutDown(reads: Bool, writes: Bool) {
+    let peer = state.withLock { state -> UnixSocket? in
       state.shut(reads: reads, writes: writes)
       return isConnectionOriented ? state.peer : nil
     }

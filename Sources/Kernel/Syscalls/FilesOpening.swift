@@ -13,8 +13,9 @@ extension Task {
   @inline(__always) var descriptorLimit: Int { process.limits.soft(RLIMIT_NOFILE) }
 }
 
+// O_SYNC, O_TMPFILE and FASYNC are macros that Swift does not see everywhere.
 private var validOpenFlags: Int32 {
-  O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT
+  O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | 0o4010000 | O_DIRECT
     | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | 0o20000000 | 0o20000
 }
 

@@ -18,15 +18,18 @@ func sysMmap(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOut
   var request = MapRequest(
     address: UInt(bitPattern: args.a0), count: UInt(bitPattern: args.a1), protection: args.i2, flags: flags)
   if flags & MAP_ANONYMOUS == 0 {
-    guard let files = task.files.borrowed, let file = files.with({ $0.file(Int(args.i4)) }) else { throw .badDescriptor }
+    guard let files = task.files.borrowed, let file = files.with({ $0.file(Int(args.i4)) }) else {
+      throw .badDescriptor
+    }
     if file.flags & O_PATH != 0 { throw .badDescriptor }
     if flags & MAP_HUGETLB != 0 { throw .invalid }
     request.file = file
     request.offset = offset
   } else if flags & MAP_HUGETLB != 0 {
-    throw .noMemory                    // there are no huge pages in the pool
+    throw .noMemory  // there are no huge pages in the pool
   }
-  return .value(Int(bitPattern: try task.withAddressSpace { (s) throws(Errno) in try s.map(request, limits: task.memoryLimits) }))
+  return .value(
+    Int(bitPattern: try task.withAddressSpace { (s) throws(Errno) in try s.map(request, limits: task.memoryLimits) }))
 }
 
 /// munmap(2).
@@ -45,7 +48,8 @@ func sysMprotect(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscal
 
 /// brk(2): never fails, it returns where the heap ends.
 func sysBrk(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
-  .value(Int(bitPattern: try task.withAddressSpace { $0.setBreak(UInt(bitPattern: args.a0), limits: task.memoryLimits) }))
+  .value(
+    Int(bitPattern: try task.withAddressSpace { $0.setBreak(UInt(bitPattern: args.a0), limits: task.memoryLimits) }))
 }
 
 /// mremap(2).
@@ -102,7 +106,7 @@ func sysMlock(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
 }
 /// mlock2(2).
 func sysMlock2(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
-  guard args.i2 & ~1 == 0 else { throw .invalid }               // MLOCK_ONFAULT
+  guard args.i2 & ~1 == 0 else { throw .invalid }  // MLOCK_ONFAULT
   return try lockMemory(task, args, args.i2 == 0 ? .locked : [.locked, .lockedOnFault])
 }
 /// munlock(2).

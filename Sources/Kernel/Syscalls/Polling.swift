@@ -4,7 +4,22 @@ import Machine
 /// Implements Linux syscall poll(2).
 func sysPoll(_ task: Task, _ arguments: SyscallArguments) throws(Errno) -> SyscallOutcome {
   let timeout = PollTimeout(milliseconds: arguments.i2)
-  return .value(try poll(task, arguments.pointer0(), arguments.a1, timeout))
+  return try pollAgain(task, arguments.pointer0(), arguments.a1, timeout)
+}
+/// poll(2) that, interrupted where no handler runs (a stop and SIGCONT), goes on to the same deadline.
+private func pollAgain(
+  _ task: Task, _ pointer: UserPointer<UInt8>, _ count: Int, _ timeout: PollTimeout
+) throws(Errno) -> SyscallOutcome {
+  do throws(Errno) { return .value(try poll(task, pointer, count, timeout)) } catch {
+    guard error == .restartUnlessHandled else { throw error }
+    let block = RestartBlock(
+      a: UInt64(pointer.address), b: UInt64(bitPattern: Int64(count)), c: timeout.deadline.nanoseconds
+    ) { (task: Task, block: RestartBlock) throws(Errno) -> SyscallOutcome in
+      let timeout = PollTimeout(deadline: Deadline(nanoseconds: block.c))
+      return try pollAgain(task, UserPointer(UInt(block.a)), Int(truncatingIfNeeded: block.b), timeout)
+    }
+    throw task.restart(block)
+  }
 }
 
 /// Implements Linux syscall ppoll: poll(2).

@@ -133,7 +133,7 @@ func sysShutdown(_ task: Task, _ arguments: SyscallArguments) throws(Errno) -> S
   let how = arguments.i1
   try task.withSocket(arguments.i0) { (file) throws(Errno) in
     guard how >= 0, how <= 2 else { throw .invalid }
-    try file.socket.shutDown(reads: how != 1, writes: how != 0)
+    file.socket.shutDown(reads: how != 1, writes: how != 0)
   }
   return .value(0)
 }

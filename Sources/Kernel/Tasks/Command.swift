@@ -28,8 +28,18 @@ final class Command: TaskWork {
       enter(task, directory, block)
       start(task, [shell], arguments, environment)
     }
+    if directory.isEmpty { Command.goHome(task, environment) }
     enter(task, directory, block)
     start(task, Command.candidates(arguments[0], environment), arguments, environment)
+  }
+
+  /// HOME, where it can be entered; else the root.
+  private static func goHome(_ task: Task, _ environment: [[UInt8]]) {
+    let prefix = ("HOME=" as StaticString).bytes
+    for variable in environment where variable.starts(with: prefix) {
+      do throws(Errno) { try task.changeDirectory([UInt8](variable[prefix.count...])) } catch {}
+      return
+    }
   }
 
   /// Directory and user.

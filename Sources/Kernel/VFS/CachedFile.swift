@@ -24,6 +24,10 @@ public final class CachedFile {
   @inline(__always) public var size: Int { length.load(ordering: .acquiring) }
   /// Sets the size without touching pages, for those who fill it.
   public func setSize(_ size: Int) { length.store(size, ordering: .releasing) }
+  /// Pages up to the file's end.
+  @inline(__always) public var pageCount: Int { Self.pages(size) }
+  /// Pages that `size` bytes take, for any size.
+  @inline(__always) private static func pages(_ size: Int) -> Int { size >> 12 &+ (size & 4095 == 0 ? 0 : 1) }
   public var residentPages: Int { pages.withLock { _ in cache.residentCount } }
 
   /// Whether a mapping may write to it: any mapping counts as one that may.
@@ -130,14 +134,14 @@ public final class CachedFile {
     let old = self.size
     setSize(size)
     if size >= old { return }
-    let first = (size + 4095) >> 12
+    let first = pageCount
     discard(from: first, to: .max)
     clear(size, to: first << 12)
   }
   /// Punches a hole: whole pages go, the rest is zeroed.
   public func punch(_ offset: Int, _ count: Int) {
     let end = offset + count
-    let first = (offset + 4095) >> 12, last = end >> 12
+    let first = Self.pages(offset), last = end >> 12
     if first > last {
       clear(offset, to: end)
       return
@@ -146,10 +150,25 @@ public final class CachedFile {
     if first < last { discard(from: first, to: last) }
     clear(last << 12, to: end)
   }
-  /// Makes the pages of a range resident. Errors: ENOSPC, with those made so far left there.
+  /// Makes the pages of a range resident. Errors: ENOSPC, and then those that were not stay not.
   public func allocate(_ offset: Int, _ count: Int) throws(Errno) {
     guard count > 0 else { return }
-    for page in offset >> 12...(offset + count - 1) >> 12 { _ = try makeResident(page) }
+    let first = offset >> 12, last = (offset + count - 1) >> 12
+    if last - first > MemoryUsage.current.total >> 12 { throw .noSpace }
+    var made: [Range<Int>] = []
+    for page in first...last where memoryOffset(page) == nil {
+      do throws(Errno) {
+        _ = try makeResident(page)
+      } catch {
+        for range in made { discard(from: range.lowerBound, to: range.upperBound) }
+        throw error
+      }
+      if let run = made.last, run.upperBound == page {
+        made[made.count - 1] = run.lowerBound..<page + 1
+      } else {
+        made.append(page..<page + 1)
+      }
+    }
   }
 
   private func clear(_ from: Int, to end: Int) {
@@ -174,7 +193,7 @@ public final class CachedFile {
   public func nextData(_ offset: Int) -> Int? {
     let size = size
     guard offset < size else { return nil }
-    let found = pages.withLock { _ in cache.nextResident(offset >> 12, below: (size + 4095) >> 12) }
+    let found = pages.withLock { _ in cache.nextResident(offset >> 12, below: Self.pages(size)) }
     return found.map { max($0 << 12, offset) }
   }
   /// Implements SEEK_HOLE: the first byte at or after `offset` in no resident page; the size is a hole.

@@ -49,7 +49,7 @@ open class File {
   /// Implements lseek(2); returns the new position, which it has set.
   open func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { throw .illegalSeek }
   /// Whether epoll(7) can watch it: false for what is always ready, as regular files and directories are.
-  open var canPoll: Bool { true }
+  open var canPoll: Bool { !inode.isRegular && !inode.isDirectory }
   /// What is ready now; where `table` is given, registers the queues that tell of a change (poll(2)).
   open func poll(_ table: PollTable?) -> PollEvents { [.in, .out, .readNormal, .writeNormal] }
   /// Implements ioctl(2) for `request`; `argument` is what the guest passed.

@@ -24,9 +24,13 @@ extension Scheduler {
     hostFence()
     return unsafe vcpu.pointee.quiescent
   }
-  @inline(never) private static func runsGuest(_ vcpu: UnsafeMutablePointer<machine_vcpu>) -> UnsafeMutablePointer<machine_carrier>? {
+  @inline(never) private static func runsGuest(_ vcpu: UnsafeMutablePointer<machine_vcpu>) -> UnsafeMutablePointer<
+    machine_carrier
+  >? {
     hostFence()
-    guard let holder = unsafe vcpu.pointee.carrier, unsafe holder.pointee.state == UInt32(MACHINE_GUEST) else { return nil }
+    guard let holder = unsafe vcpu.pointee.carrier, unsafe holder.pointee.state == UInt32(MACHINE_GUEST) else {
+      return nil
+    }
     return unsafe holder
   }
 }

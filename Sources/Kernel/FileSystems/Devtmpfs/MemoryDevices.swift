@@ -34,12 +34,14 @@ class PositionlessFile: File {
 
 /// /dev/null.
 final class NullFile: PositionlessFile {
+  override var canPoll: Bool { false }
   override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int { 0 }
   override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { buffers.skip(buffers.count) }
 }
 
 /// /dev/zero.
 class ZeroFile: PositionlessFile {
+  override var canPoll: Bool { false }
   override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
     var done = 0
     while buffers.count > 0 {
