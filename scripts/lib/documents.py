@@ -3,6 +3,7 @@
 A region begins with `<!-- begin NAME -->` and ends with `<!-- end NAME -->`; what lies between is made here.
 """
 
+import pathlib
 import re
 
 from check import Result
@@ -144,15 +145,20 @@ def ranks(repository):
 
 
 def lock_users(repository):
-    users = {}
+    spinning, sleeping = {}, {}
     for path in sorted((repository / "Sources").rglob("*.swift")):
-        text = path.read_text()
-        for name in re.findall(r"(?:\brank: |lockTaken\()\.(\w+)", text):
-            users.setdefault(name, {})[path.stem] = None
-    lines = ["| rank | locks in | note |", "|---|---|---|"]
+        if "KUnit" in path.parts:
+            continue
+        for line in path.read_text().splitlines():
+            names = re.findall(r"(?:\brank: (?:mode .* \? )?|lockTaken\()\.(\w+)", line)
+            names += re.findall(r"\brank: (?:mode .* :|LockRank =) \.(\w+)\)", line)
+            kind = sleeping if "Mutex" in line else spinning
+            for name in names:
+                kind.setdefault(name, {})[path.stem] = None
+    lines = ["| rank | spinlocks in | sleeping locks in | note |", "|---|---|---|---|"]
     for name, comment in ranks(repository):
-        files = " ".join(f"`{file}`" for file in users.get(name, {}) if file not in ("Cases", "MachineCases"))
-        lines.append(f"| `{name}` | {files or '–'} | {comment} |")
+        cells = [" ".join(f"`{file}`" for file in kind.get(name, {})) for kind in (spinning, sleeping)]
+        lines.append(f"| `{name}` | {cells[0]} | {cells[1]} | {comment} |")
     return lines
 
 
@@ -207,6 +213,21 @@ def lock_tree(repository):
     return Result("docs/locking.md has the order of LockRank", places)
 
 
+def numbers(repository):
+    """The table's numbers are those of the kernel's header; calls newer than the table are none of its business."""
+    header = pathlib.Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
+    title = "system calls have the numbers of <asm/unistd_64.h>"
+    if not header.exists():
+        return Result(title, [f"{header} is missing: `scripts/prerequisites` installs linux-libc-dev"])
+    linux = {int(number): name for name, number in re.findall(r"^#define __NR_(\w+)\s+(\d+)$", header.read_text(), re.M)}
+    table = {number: name for number, name, _, _ in system_calls(repository)}
+    length = (repository / TABLE).read_text().count("\n  SyscallEntry(")
+    places = [f"{number} is {table.get(number, 'nothing')}, in the header {name}" for number, name in linux.items()
+              if number < length and table.get(number) != name]
+    places += [f"{number} is {name}, in the header nothing" for number, name in table.items() if number not in linux]
+    return Result(title, places)
+
+
 def references(repository, files):
     """Every path to a document, and every relative link of one, leads somewhere."""
     places = []
@@ -220,13 +241,13 @@ def references(repository, files):
                     if not (path.parent / target).exists():
                         places.append(f"{name}: the link to {target} leads nowhere")
                 for target in re.findall(r"`((?:Sources|Tests|scripts|root)/[\w./+-]+)`", text):
-                    if not (repository / target).exists():
+                    if "/." not in target and not (repository / target).exists():
                         places.append(f"{name}: there is no {target}")
     return Result("references to documents and files", places)
 
 
 def run(repository, files):
     try:
-        return [stale(repository), lock_tree(repository), references(repository, files)]
+        return [stale(repository), numbers(repository), lock_tree(repository), references(repository, files)]
     except (Fault, OSError) as fault:
         return [Result("the documents", [str(fault)])]
