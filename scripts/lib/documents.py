@@ -32,11 +32,11 @@ FAMILIES = [
     ("Identity", "Identity", "add_key request_key keyctl"),
     ("Signals", "Signals SignalFiles", ""),
     ("Time", "Clocks TimerCalls", "adjtimex clock_adjtime"),
-    ("Pipes, polling, event files", "Pipes Polling Epoll EventFiles",
+    ("Pipes, polling, event files", "Pipes Polling Epoll EventFiles FilesInotify",
      "epoll_ctl_old epoll_wait_old inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init "
      "fanotify_mark"),
     ("Sockets", "Sockets SocketMessages", ""),
-    ("System V and POSIX IPC", "",
+    ("System V and POSIX IPC", "SharedMemory",
      "shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_open mq_unlink "
      "mq_timedsend mq_timedreceive mq_notify mq_getsetattr"),
     ("Asynchronous I/O", "",
@@ -77,7 +77,8 @@ def families(repository):
         _, name, _, handler = call
         title = of_file.get(home.get(handler)) if handler else of_name.get(name)
         if title is None:
-            raise Fault(f"scripts/lib/documents.py names no family for {name}")
+            file = f" or {home[handler]}" if handler in home else ""
+            raise Fault(f"FAMILIES in scripts/lib/documents.py has no place for {name}{file}")
         found[title].append(call)
     return list(found.items())
 
