@@ -15,7 +15,8 @@ private func changeMode(
   _ task: Task, _ directory: Int32, _ address: Int, _ mode: Int32, _ flags: Int32
 ) throws(Errno) -> SyscallOutcome {
   let path = try task.path(address)
-  try task.withTarget(directory, path, flags, follow: true) { (inode, mount) throws(Errno) in
+  try task.withTarget(directory, path, flags, follow: true, notify: NotifyMask.attributes) {
+    (inode, mount) throws(Errno) in
     try task.credentials.borrowed.with { (c) throws(Errno) in
       try Attributes.changeMode(inode, mount, UInt32(bitPattern: mode), c)
     }
@@ -28,6 +29,7 @@ func sysFchmod(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
     try task.credentials.borrowed.with { (c) throws(Errno) in
       try Attributes.changeMode(file.inode, file.path?.mount, UInt32(bitPattern: args.i1), c)
     }
+    Notify.file(file, NotifyMask.attributes)
   }
   return .value(0)
 }
@@ -49,7 +51,7 @@ private func changeOwner(
   _ task: Task, _ directory: Int32, _ address: Int, _ uid: Int32, _ gid: Int32, _ flags: Int32
 ) throws(Errno) -> SyscallOutcome {
   let path = try task.path(address)
-  try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
+  try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0, notify: NotifyMask.attributes) {
     (inode, mount) throws(Errno) in
     try task.credentials.borrowed.with { (c) throws(Errno) in
       try Attributes.changeOwner(inode, mount, UInt32(bitPattern: uid), UInt32(bitPattern: gid), c)
@@ -64,6 +66,7 @@ func sysFchown(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
       try Attributes.changeOwner(
         file.inode, file.path?.mount, UInt32(bitPattern: args.i1), UInt32(bitPattern: args.i2), c)
     }
+    Notify.file(file, NotifyMask.attributes)
   }
   return .value(0)
 }
@@ -98,7 +101,10 @@ func sysUtimensat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysca
   }
   if args.a1 == 0 && args.i0 != AT_FDCWD {
     guard args.i3 == 0 else { throw .invalid }
-    try task.withFile(args.i0) { (file) throws(Errno) in try set(task, file.inode, file.path?.mount, times) }
+    try task.withFile(args.i0) { (file) throws(Errno) in
+      try set(task, file.inode, file.path?.mount, times)
+      Notify.file(file, NotifyMask.attributes)
+    }
     return .value(0)
   }
   guard args.i3 & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0 else { throw .invalid }
@@ -123,7 +129,10 @@ func sysUtimes(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
 func sysFutimesat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   let times = try timevals(args.pointer2())
   if args.a1 == 0 && args.i0 != AT_FDCWD {
-    try task.withFile(args.i0) { (file) throws(Errno) in try set(task, file.inode, file.path?.mount, times) }
+    try task.withFile(args.i0) { (file) throws(Errno) in
+      try set(task, file.inode, file.path?.mount, times)
+      Notify.file(file, NotifyMask.attributes)
+    }
     return .value(0)
   }
   return try setTimes(task, args.i0, args.a1, times, 0)
@@ -140,7 +149,7 @@ private func setTimes(
   _ task: Task, _ directory: Int32, _ address: Int, _ times: Times, _ flags: Int32
 ) throws(Errno) -> SyscallOutcome {
   let path = try task.path(address)
-  try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
+  try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0, notify: NotifyMask.attributes) {
     (inode, mount) throws(Errno) in
     try set(task, inode, mount, times)
   }

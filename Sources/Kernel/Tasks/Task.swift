@@ -99,3 +99,8 @@ extension Task {
     try Thread.withCurrentSubclass(of: Task.self, body)
   }
 }
+
+extension Task {
+  /// The id of the process that runs this; 0 for a kernel thread.
+  static var currentProcessID: Int { Thread.withCurrent { ($0 as? Task)?.process.id ?? 0 } }
+}

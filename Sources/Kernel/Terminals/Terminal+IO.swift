@@ -89,8 +89,10 @@ extension Terminal {
     }
   }
 
-  /// Waits until the other side has taken all output (tcdrain(3)). Errors: `.restart`.
+  /// Waits until all output is out (tcdrain(3)). What a pseudo-terminal's master has not read yet counts as out. Errors:
+  /// `.restart`.
   final func drain() throws(Errno) {
+    if isPseudoTerminal { return }
     try writers.wait { () throws(Errno) -> Bool in
       state.withLock { $0.discipline.out.isEmpty || $0.otherSideClosed }
     }

@@ -23,6 +23,8 @@ open class Inode {
   public final var isLinkable = false
   /// Those who have it open for writing, or, negative, who run it: ETXTBSY.
   public final let writers = Atomic<Int>(0)
+  /// inotify(7)'s watches, under its table's lock.
+  final var watches: [InotifyWatch] = []
   /// POSIX and open-file-description locks, flock(2): made when first needed, under `lock`.
   final var locks: FileLocks?
 
@@ -40,6 +42,8 @@ open class Inode {
     changed = now
     lock = Mutex<Void>((), rank: mode & FileType.mask == FileType.directory ? .directory : .inode)
   }
+
+  deinit { if !watches.isEmpty { inotify.with { $0.inodeFreed(self) } } }
 
   // MARK: what it is
 

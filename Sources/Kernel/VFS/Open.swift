@@ -50,7 +50,11 @@ enum Opening {
     if flags & O_PATH != 0 { return PathFile(inode: inode, path: path, flags: flags) }
     try checkOpen(path, flags, c)
     let file = try openInode(path, flags)
-    if flags & O_TRUNC != 0 && inode.isRegular { try Attributes.truncate(inode, 0) }
+    if flags & O_TRUNC != 0 && inode.isRegular {
+      try Attributes.truncate(inode, 0)
+      Notify.file(path.dentry, NotifyMask.modify)
+    }
+    Notify.file(path.dentry, NotifyMask.open)
     return file
   }
 
@@ -116,9 +120,14 @@ enum Opening {
           let inode = try parent.inode.create(name.span, Permissions.newFile(mode, in: parent.inode, c))
           isNew = true
           let new = Dentry(name: name, in: parent, inode: inode)
+          Notify.name(parent.inode, NotifyMask.create, name, inode)
           return dentries.borrowed.with { $0.insert(new) }
         }
-        if isNew { return try openInode(Path(mount: mount, dentry: found), flags) }
+        if isNew {
+          let file = try openInode(Path(mount: mount, dentry: found), flags)
+          Notify.file(found, NotifyMask.open)
+          return file
+        }
       }
       if flags & O_EXCL != 0 { throw .exists }
       if found.inode.isSymbolicLink && flags & O_NOFOLLOW != 0 { throw .loop }

@@ -85,6 +85,12 @@ private struct RenameJob {
     dentries.borrowed.with { cache in
       if exchanges { cache.exchange(old, new) } else { cache.move(old, to: newParent, name: newName, replacing: new) }
     }
+    Notify.renamed(old.inode, oldParent.inode, oldName, newParent.inode, newName)
+    if exchanges {
+      Notify.renamed(new.inode, newParent.inode, newName, oldParent.inode, oldName)
+    } else if !new.isNegative {
+      Notify.linkCount(new.inode)
+    }
     return new
   }
   private func move(_ old: Dentry, _ replaced: Inode?, _ exchange: Bool) throws(Errno) {

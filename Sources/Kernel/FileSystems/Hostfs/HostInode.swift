@@ -260,7 +260,8 @@ final class HostInode: Inode {
       return HostDirectoryFile(self, try reach().descriptor.reopen(O_RDONLY | O_DIRECTORY), path: path, flags: flags)
     }
     if let fresh = takeFresh() { return try HostFile(self, fresh, path: path, flags: flags) }
-    return try HostFile(self, try openContents(flags & (O_ACCMODE | O_SYNC | O_DSYNC)), path: path, flags: flags)
+    // O_SYNC, with O_DSYNC in it, is a macro that Swift does not see everywhere.
+    return try HostFile(self, try openContents(flags & (O_ACCMODE | 0o4010000)), path: path, flags: flags)
   }
 
   override func readlink() throws(Errno) -> [UInt8] { try reach().descriptor.linkText() }
