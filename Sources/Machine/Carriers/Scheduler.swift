@@ -51,6 +51,7 @@ public enum Scheduler {
 
   /// Sleeps until woken or the deadline, where `prepareToSleep` said so and no wake-up came since.
   public static func sleep(until deadline: Deadline) {
+    mightSleep()
     Thread.withCurrent { thread in
       if !deadline.isNever { thread.sleepTimer.start(deadline) }
       lock()
@@ -66,6 +67,7 @@ public enum Scheduler {
 
   /// Gives others their turn, where there are any: sched_yield(2), and the end of a time slice.
   public static func yield() {
+    mightSleep()
     lock()
     switchAway()
   }

@@ -42,39 +42,58 @@ struct ProcEntry {
 
 /// The files of /proc/PID, made once at boot.
 final class ProcEntries {
-  let all: [ProcEntry] = [
-    ProcEntry("task", 0o555, isForProcess: true, .threads),
-    ProcEntry("fd", 0o500, .descriptors),
-    ProcEntry("fdinfo", 0o555, .descriptorInformation),
-    ProcEntry("environ", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.environment(v, &t) })),
-    ProcEntry("auxv", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.auxiliary(v, &t) })),
-    ProcEntry("status", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.status(v, &t) })),
-    ProcEntry("personality", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.personality(v, &t) })),
-    ProcEntry("limits", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.limits(v, &t) })),
-    ProcEntry(
-      "comm", 0o644, .text({ (v, t) throws(Errno) in ProcStatus.name(v, &t) }),
-      write: { (v, bytes) throws(Errno) in try ProcStatus.setName(v, bytes) }),
-    ProcEntry("cmdline", 0o444, .text({ (v, t) throws(Errno) in try ProcMemory.commandLine(v, &t) })),
-    ProcEntry("stat", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.stat(v, &t) })),
-    ProcEntry("statm", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.memory(v, &t) })),
-    ProcEntry("maps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.maps(v, &t) })),
-    ProcEntry("smaps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.smaps(v, &t) })),
-    ProcEntry(
-      "smaps_rollup", 0o444, isPrivate: true, isForProcess: true,
-      .text({ (v, t) throws(Errno) in try ProcMaps.rollup(v, &t) })),
-    ProcEntry("cwd", 0o777, .place({ (v) throws(Errno) in try ProcFiles.directory(v) })),
-    ProcEntry("root", 0o777, .place({ (v) throws(Errno) in try ProcFiles.root(v) })),
-    ProcEntry("exe", 0o777, .place({ (v) throws(Errno) in try ProcFiles.executable(v) })),
-    ProcEntry("mounts", 0o444, .text({ (v, t) throws(Errno) in try ProcFiles.mounts(v, &t) })),
-    ProcEntry("mountinfo", 0o444, .text({ (v, t) throws(Errno) in try ProcFiles.mountInformation(v, &t) })),
-    ProcEntry("wchan", 0o444, .text({ (v, t) throws(Errno) in t.add("0") })),
-    ProcEntry("cpuset", 0o444, .text({ (v, t) throws(Errno) in t.add("/\n") })),
-    ProcEntry("oom_score", 0o444, .text({ (v, t) throws(Errno) in t.add("0\n") })),
-    ProcEntry("oom_score_adj", 0o444, .text({ (v, t) throws(Errno) in t.add("0\n") })),
-    ProcEntry("loginuid", 0o444, .text({ (v, t) throws(Errno) in t.add("4294967295") })),
-    ProcEntry("sessionid", 0o444, .text({ (v, t) throws(Errno) in t.add("4294967295") })),
-    ProcEntry("io", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.inputOutput(v, &t) })),
-  ]
+  let all: [ProcEntry]
+
+  init() { all = Self.first() + Self.second() + Self.third() }
+
+  // In three parts: a literal is put together on the stack.
+  @inline(never) private static func first() -> [ProcEntry] {
+    [
+      ProcEntry("task", 0o555, isForProcess: true, .threads),
+      ProcEntry("fd", 0o500, .descriptors),
+      ProcEntry("fdinfo", 0o555, .descriptorInformation),
+      ProcEntry(
+        "environ", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.environment(v, &t) })),
+      ProcEntry("auxv", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.auxiliary(v, &t) })),
+      ProcEntry("status", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.status(v, &t) })),
+      ProcEntry(
+        "personality", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.personality(v, &t) })),
+      ProcEntry("limits", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.limits(v, &t) })),
+      ProcEntry(
+        "comm", 0o644, .text({ (v, t) throws(Errno) in ProcStatus.name(v, &t) }),
+        write: { (v, bytes) throws(Errno) in try ProcStatus.setName(v, bytes) }),
+    ]
+  }
+
+  @inline(never) private static func second() -> [ProcEntry] {
+    [
+      ProcEntry("cmdline", 0o444, .text({ (v, t) throws(Errno) in try ProcMemory.commandLine(v, &t) })),
+      ProcEntry("stat", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.stat(v, &t) })),
+      ProcEntry("statm", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.memory(v, &t) })),
+      ProcEntry("maps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.maps(v, &t) })),
+      ProcEntry("smaps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.smaps(v, &t) })),
+      ProcEntry(
+        "smaps_rollup", 0o444, isPrivate: true, isForProcess: true,
+        .text({ (v, t) throws(Errno) in try ProcMaps.rollup(v, &t) })),
+      ProcEntry("cwd", 0o777, .place({ (v) throws(Errno) in try ProcFiles.directory(v) })),
+      ProcEntry("root", 0o777, .place({ (v) throws(Errno) in try ProcFiles.root(v) })),
+      ProcEntry("exe", 0o777, .place({ (v) throws(Errno) in try ProcFiles.executable(v) })),
+    ]
+  }
+
+  @inline(never) private static func third() -> [ProcEntry] {
+    [
+      ProcEntry("mounts", 0o444, .text({ (v, t) throws(Errno) in try ProcFiles.mounts(v, &t) })),
+      ProcEntry("mountinfo", 0o444, .text({ (v, t) throws(Errno) in try ProcFiles.mountInformation(v, &t) })),
+      ProcEntry("wchan", 0o444, .text({ (v, t) throws(Errno) in t.add("0") })),
+      ProcEntry("cpuset", 0o444, .text({ (v, t) throws(Errno) in t.add("/\n") })),
+      ProcEntry("oom_score", 0o444, .text({ (v, t) throws(Errno) in t.add("0\n") })),
+      ProcEntry("oom_score_adj", 0o444, .text({ (v, t) throws(Errno) in t.add("0\n") })),
+      ProcEntry("loginuid", 0o444, .text({ (v, t) throws(Errno) in t.add("4294967295") })),
+      ProcEntry("sessionid", 0o444, .text({ (v, t) throws(Errno) in t.add("4294967295") })),
+      ProcEntry("io", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.inputOutput(v, &t) })),
+    ]
+  }
 }
 let procEntries = KernelGlobal<ProcEntries>()
 
