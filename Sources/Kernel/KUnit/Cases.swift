@@ -8,4 +8,5 @@ let kunitCases: [KUnitCase] = [
   KUnitCase("machine/spaces") { (k: KUnit) in machineSpaces(k) },
   KUnitCase("memory/anonymous") { (k: KUnit) in memoryAnonymous(k) },
   KUnitCase("memory/cached-files") { (k: KUnit) in memoryCached(k) },
+  KUnitCase("memory/freed") { (k: KUnit) in memoryFreed(k) },
 ]
