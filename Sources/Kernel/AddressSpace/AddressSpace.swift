@@ -110,7 +110,7 @@ public final class AddressSpace {
     if !hasAddressSpaces { sharedLayout.with { $0.lock.unlock() } }
     withExtendedLifetime(dropped) {}
     if let failure { throw failure }
-    guard let result else { throw .fault }        // it is there where nothing failed
+    guard let result else { throw .fault }  // it is there where nothing failed
     return result
   }
 }

@@ -31,7 +31,9 @@ public final class ConsoleTerminal: Terminal {
 
   /// Over descriptors 0 and 1. Errors: EBADF, ENOMEM.
   init() throws(Errno) {
-    guard let input = HostDescriptor.inherited(0), let output = HostDescriptor.inherited(1) else { throw .badDescriptor }
+    guard let input = HostDescriptor.inherited(0), let output = HostDescriptor.inherited(1) else {
+      throw .badDescriptor
+    }
     self.input = input
     self.output = output
     inputReadiness = HostReadiness(descriptor: 0, queue: queue)
@@ -71,7 +73,11 @@ public final class ConsoleTerminal: Terminal {
             if input.readiness(LINUX_EPOLLIN) != 0 { isReady = true } else { try? inputReadiness.watch(LINUX_EPOLLIN) }
           }
           if hasOutput {
-            if output.readiness(LINUX_EPOLLOUT) != 0 { isReady = true } else { try? outputReadiness.watch(LINUX_EPOLLOUT) }
+            if output.readiness(LINUX_EPOLLOUT) != 0 {
+              isReady = true
+            } else {
+              try? outputReadiness.watch(LINUX_EPOLLOUT)
+            }
           }
           return isReady
         }
@@ -101,13 +107,24 @@ public final class ConsoleTerminal: Terminal {
           hangUp(tellsGroup: true)
           return
         }
-        receive(window.slice(0, count))
-        countInterrupts(window.slice(0, count), &keyboard)
+        receive(window.slice(0, count), &keyboard)
       }
     }
   }
 
-  private func receive(_ bytes: KernelBytes) {
+  private func receive(_ bytes: KernelBytes, _ keyboard: inout Keyboard) {
+    let character = state.withLock { $0.discipline.modes.characters[Int(VINTR)] }
+    var start = 0
+    for i in 0..<bytes.count where character != 0 && bytes[i] == character {
+      type(bytes.slice(start, i - start))
+      start = i
+      interrupted(bytes.slice(i, 1), &keyboard)
+      start = i + 1
+    }
+    type(bytes.slice(start, bytes.count - start))
+  }
+  private func type(_ bytes: KernelBytes) {
+    if bytes.count == 0 { return }
     do throws(Errno) {
       try change { (state) throws(Errno) in
         for i in 0..<bytes.count where state.arriving.room > 0 { state.arriving.append(bytes[i]) }
@@ -116,22 +133,26 @@ public final class ConsoleTerminal: Terminal {
     } catch {}
   }
 
-  /// Three interrupt characters within a second are a cry for help.
-  private func countInterrupts(_ bytes: KernelBytes, _ keyboard: inout Keyboard) {
-    let character = state.withLock { $0.discipline.modes.characters[Int(VINTR)] }
-    if character == 0 { return }
-    for i in 0..<bytes.count where bytes[i] == character {
-      let now = Clock.monotonic()
-      let first = keyboard.interrupts[1]
-      keyboard.interrupts = [first, keyboard.interrupts[2], now]
-      if first != 0 && now &- first < 1_000_000_000 { endIfDeaf() }
+  /// Three interrupt characters within a second are a cry for help: where the third finds that nobody took the ones
+  /// before, and nobody does for a while either, the machine ends.
+  private func interrupted(_ character: KernelBytes, _ keyboard: inout Keyboard) {
+    let now = Clock.monotonic()
+    let first = keyboard.interrupts[1]
+    keyboard.interrupts = [first, keyboard.interrupts[2], now]
+    let isThird = first != 0 && now &- first < 1_000_000_000
+    let isDeaf = isThird && isForegroundDeaf
+    type(character)
+    if !isDeaf { return }
+    do throws(Errno) {
+      try queue.wait(.uninterruptible, until: .after(nanoseconds: 200_000_000)) { !isForegroundDeaf }
+    } catch {
+      endIfDeaf()
     }
   }
-  /// Ends the machine where the interrupt character is on (ISIG) and SIGINT still lies pending on the whole foreground
-  /// group: nobody in it listens.
-  func endIfDeaf() {
+  /// Whether the interrupt character is on (ISIG) and SIGINT lies pending on the whole foreground group.
+  private var isForegroundDeaf: Bool {
     let (isOn, group) = state.withLock { ($0.discipline.modes.hasLocal(ISIG), $0.foreground) }
-    guard isOn, let group else { return }
+    guard isOn, let group else { return false }
     var members = 0, deaf = 0
     withProcessTree {
       group.members.forEach { process in
@@ -139,7 +160,10 @@ public final class ConsoleTerminal: Terminal {
         if process.signals.isPending(SIGINT) { deaf += 1 }
       }
     }
-    if members == 0 || deaf != members { return }
+    return members > 0 && deaf == members
+  }
+  func endIfDeaf() {
+    if !isForegroundDeaf { return }
     Log.warning("three interrupts within a second, and nobody took one: the machine ends")
     powerOff(128 + Int(SIGINT))
   }
@@ -186,10 +210,10 @@ public final class ConsoleTerminal: Terminal {
           screen.start += try output.write(screen.buffer.bytes.slice(screen.start, screen.end - screen.start))
         } catch {
           if error == .wouldBlock { return false }
-          screen.start = screen.end              // the terminal is gone
+          screen.start = screen.end  // the terminal is gone
         }
       }
-      writers.wakeAll(events: LINUX_EPOLLOUT)    // tcdrain(3)
+      writers.wakeAll(events: LINUX_EPOLLOUT)  // tcdrain(3)
       return true
     }
   }

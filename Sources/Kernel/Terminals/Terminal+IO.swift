@@ -89,8 +89,10 @@ extension Terminal {
     }
   }
 
-  /// Waits until the other side has taken all output (tcdrain(3)). Errors: `.restart`.
+  /// Waits until all output is out (tcdrain(3)). What a pseudo-terminal's master has not read yet counts as out. Errors:
+  /// `.restart`.
   final func drain() throws(Errno) {
+    if isPseudoTerminal { return }
     try writers.wait { () throws(Errno) -> Bool in
       state.withLock { $0.discipline.out.isEmpty || $0.otherSideClosed }
     }
@@ -101,7 +103,7 @@ extension Terminal {
 struct ReadRules {
   let readsLines: Bool
   var minimum = 0
-  private var interval: UInt64 = 0         // nanoseconds between bytes
+  private var interval: UInt64 = 0  // nanoseconds between bytes
   private(set) var deadline = Deadline.never
 
   init(_ discipline: borrowing LineDiscipline) {

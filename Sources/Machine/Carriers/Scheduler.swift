@@ -139,8 +139,9 @@ public enum Scheduler {
       }
     }
     Processor.with(target) { $0.append(thread) }
-    if target != here { return Kick(processor: target, ifIdle: true) }
-    return Kick(processor: -1, ifIdle: true, tick: Processor.with(target) { startTick($0) })
+    // A busy vCPU, here or elsewhere, takes its turn to it by its tick.
+    let tick = Processor.with(target) { startTick($0) }
+    return Kick(processor: target == here ? -1 : target, ifIdle: true, tick: tick)
   }
 
   /// Starts the vCPU's tick where it does not run: it does only while more than one thread is runnable. Returns the
@@ -213,14 +214,20 @@ public enum Scheduler {
 
 /// Interrupts a vCPU: the flag first (an exchange, so kicks coalesce), then its holder, by signal or by the idle futex.
 /// The flag belongs to the vCPU, so it survives a hand-over. Callable from any host thread, without the lock.
+/// `onlyIfIdle` is for what was queued under the scheduler's lock, under which a vCPU becomes idle: a busy one will look.
+/// It leaves no flag there, which would keep the next kick from sending its signal.
 func kick(_ vcpu: UnsafeMutablePointer<machine_vcpu>, onlyIfIdle: Bool = false) {
+  if unsafe onlyIfIdle && vcpu.pointee.idle == 0 { return }
   let pending = unsafe UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self)  // its first word
+  // A flag without a signal would make later kicks believe that the holder knows. Who goes idle looks at its queue first,
+  // under the lock that the caller has just held.
+  if unsafe onlyIfIdle && vcpu.pointee.idle == 0 { return }
   let already = unsafe arch_exchange32(pending, 1) != 0
   if unsafe vcpu.pointee.idle != 0 {
     unsafe hostFutexWake(pending)
     return
   }
-  if already || onlyIfIdle { return }
+  if already { return }
   guard let holder = unsafe vcpu.pointee.carrier, unsafe holder != arch_carrier() else { return }
   unsafe hostInterrupt(process: holder.pointee.pid, thread: holder.pointee.tid)
 }

@@ -30,6 +30,10 @@ final class HostFile: File {
   }
   override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
     if buffers.count == 0 { return 0 }
+    // The host drops set-user-id bits by its own user's rights, not by the guest's.
+    if host.mode & (ModeBits.setUser | ModeBits.setGroup) != 0 {
+      try host.lock.withLock { (_) throws(Errno) in try Attributes.dropPrivileges(host) }
+    }
     if flags & O_APPEND != 0 {
       offset = try reference.descriptor.seek(0, SEEK_END)
       buffers.cut(to: try Limits.room(at: offset))
