@@ -179,10 +179,16 @@ public enum Scheduler {
       if thread.space.carrier(for: id) == nil { continue }
       processor.remove(thread)
       Processor.with(id) { $0.append(thread) }
-      unsafe kick(machine_vcpu_at(UInt32(id)), onlyIfIdle: true)
+      Kick(processor: id, ifIdle: true, tick: startTickWhereBusy(id)).deliver()
       return
     }
     thread.space.wantCarrier()
+  }
+
+  /// Another vCPU got something queued: busy with one thread so far, it has no tick yet; idle, it is woken. Lock held.
+  static func startTickWhereBusy(_ id: Int) -> UInt64 {
+    if unsafe machine_vcpu_at(UInt32(id)).pointee.idle != 0 { return .max }
+    return Processor.with(id) { startTick($0) }
   }
 
   /// Takes a thread from the longest queue of the others, for a vCPU that would idle. Lock held.
@@ -238,7 +244,8 @@ extension Scheduler {
     let now = Clock.monotonic()
     let (isOver, hasWork) = Processor.with(id) { processor -> (Bool, Bool) in
       let due = processor.tick.load(ordering: .relaxed)
-      guard due <= now else { return (false, false) }
+      // Without a tick though something is queued: the reaper left it.
+      guard due <= now || (due == .max && !processor.queue.isEmpty) else { return (false, false) }
       processor.tick.store(.max, ordering: .relaxed)
       return (now >= processor.sliceEnds, !processor.queue.isEmpty)
     }
