@@ -223,7 +223,6 @@ public enum Scheduler {
 /// `onlyIfIdle` is for what was queued under the scheduler's lock, under which a vCPU becomes idle: a busy one will look.
 /// It leaves no flag there, which would keep the next kick from sending its signal.
 func kick(_ vcpu: UnsafeMutablePointer<machine_vcpu>, onlyIfIdle: Bool = false) {
-  if unsafe onlyIfIdle && vcpu.pointee.idle == 0 { return }
   let pending = unsafe UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self)  // its first word
   // A flag without a signal would make later kicks believe that the holder knows. Who goes idle looks at its queue first,
   // under the lock that the caller has just held.
