@@ -66,7 +66,7 @@ clean: ## Remove everything that was built; downloaded packages stay in .build-r
 	rm -rf .build .build-checked bin share
 
 ##@ Test
-.PHONY: test test-long test-swift test-tool test-guest kunit checks lint format
+.PHONY: test test-long test-swift test-tool test-guest kunit checks lint format docs
 test: prerequisites-test ## Everything, shortened to fit into 15 minutes
 	@$(MAKE) test-swift
 	@$(MAKE) build build-checked
@@ -93,7 +93,7 @@ test-guest: ## Programs that run on the host and in Martlet; MARTLET_KERNEL=chec
 kunit: build ## The unit tests inside the kernel; MMU=none, FILTER=suite.test
 	@bin/martlet kunit $(MODE) $(FILTER)
 
-checks: ## Check the kernel image's machine code, and the sources
+checks: ## Check the kernel image's machine code, the sources and the documents
 	@scripts/checks
 
 lint: ## Check the formatting of all Swift sources
@@ -101,3 +101,6 @@ lint: ## Check the formatting of all Swift sources
 
 format: ## Format all Swift sources
 	@swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+docs: ## Write what README.md and docs/ take from the sources
+	@scripts/generate-docs

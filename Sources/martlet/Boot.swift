@@ -26,6 +26,7 @@ struct Boot {
     block.header.tickMicroseconds = options.tick?.microseconds ?? 0
     block.header.kickMicroseconds = options.kick ?? 0
     if options.mmu == .none { block.set(MARTLET_MMU_NONE) }
+    if options.loseVectors { block.set(MARTLET_LOSE_VECTORS) }
     if let path = options.log {
       block.header.logDescriptor = descriptors.add(try Boot.output(path, for: "--log"))
     }

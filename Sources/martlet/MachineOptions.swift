@@ -43,6 +43,9 @@ struct MachineOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Kick every virtual processor this often, in microseconds.", visibility: .hidden))
   var kick: UInt32?
 
+  @Flag(help: ArgumentHelp("Do not keep vector state across switches: its test must fail.", visibility: .hidden))
+  var loseVectors = false
+
   func validate() throws {
     if let cpus, !(1...1024).contains(cpus) {
       throw ValidationError("--cpus \(cpus) makes no machine: give a number from 1 to 1024.")

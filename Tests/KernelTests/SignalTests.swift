@@ -185,18 +185,18 @@ private final class Queue {
   }
   @Test func operations() {
     #expect(encode(0, 0, 5, 0).apply(9) == 5)
-    #expect(encode(1, 0, 0xfff, 0).apply(9) == 8)            // adds -1
+    #expect(encode(1, 0, 0xfff, 0).apply(9) == 8)  // adds -1
     #expect(encode(2, 0, 6, 0).apply(9) == 15)
     #expect(encode(3, 0, 1, 0).apply(9) == 8)
     #expect(encode(4, 0, 1, 0).apply(9) == 8)
-    #expect(encode(8 | 2, 0, 4, 0).apply(0) == 16)           // 1 << 4
+    #expect(encode(8 | 2, 0, 4, 0).apply(0) == 16)  // 1 << 4
     #expect(encode(5, 0, 0, 0).apply(0) == nil)
   }
   @Test func comparisons() {
     #expect(encode(0, 0, 0, 3).compares(3) == true)
     #expect(encode(0, 1, 0, 3).compares(3) == false)
-    #expect(encode(0, 2, 0, 0).compares(.max) == true)       // -1 < 0
-    #expect(encode(0, 5, 0, 0xfff).compares(0) == true)      // 0 >= -1
+    #expect(encode(0, 2, 0, 0).compares(.max) == true)  // -1 < 0
+    #expect(encode(0, 5, 0, 0xfff).compares(0) == true)  // 0 >= -1
     #expect(encode(0, 9, 0, 0).compares(0) == nil)
   }
 }
@@ -233,7 +233,8 @@ private final class Queue {
   @Test func rules() {
     let signals = TaskSignals()
     #expect(signals.alternateStackReport(sp: 0).flags == SS_DISABLE)
-    #expect(signals.setAlternateStack(SignalStack(base: 0x10000, flags: 0, size: 100), sp: 0, minimum: 2048) == .noMemory)
+    #expect(
+      signals.setAlternateStack(SignalStack(base: 0x10000, flags: 0, size: 100), sp: 0, minimum: 2048) == .noMemory)
     #expect(signals.setAlternateStack(SignalStack(base: 0x10000, flags: 4, size: 8192), sp: 0) == .invalid)
     #expect(signals.setAlternateStack(SignalStack(base: 0x10000, flags: 0, size: 8192), sp: 0, minimum: 2048) == nil)
     #expect(signals.alternateStackReport(sp: 0x10100).flags == SS_ONSTACK)

@@ -13,7 +13,7 @@ import Testing
     #expect(try table.allocate() == 3)
     for expected in 4..<Pids.maximum { #expect(try table.allocate() == expected) }
     // All are taken but 1, which the circle leaves out.
-    #expect(throws: Errno.wouldBlock) { () throws(Errno) in _ = try table.allocate() }
+    #expect(throws: Errno.wouldBlock) { _ = try table.allocate() }
     table.free(300)
     #expect(try table.allocate() == 300)
     table.free(20000)
@@ -155,11 +155,11 @@ private func testProcess(_ id: Int) -> Process {
   @Test func usersMayOnlySwitchAmongTheirOwn() throws {
     let c = user(1000)
     c.suid = 2000
-    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.set(.user, 3000) }
-    #expect(throws: Errno.invalid) { () throws(Errno) in try c.set(.user, .max) }
+    #expect(throws: Errno.notPermitted) { try c.set(.user, 3000) }
+    #expect(throws: Errno.invalid) { try c.set(.user, .max) }
     try c.set(.user, real: .max, effective: 2000)
     #expect(c.euid == 2000 && c.fsuid == 2000 && c.suid == 2000 && c.uid == 1000)
-    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.set(.user, real: 3000, effective: .max, saved: .max) }
+    #expect(throws: Errno.notPermitted) { try c.set(.user, real: 3000, effective: .max, saved: .max) }
     try c.set(.user, real: 2000, effective: 1000, saved: 2000)
     #expect(c.uid == 2000 && c.euid == 1000)
     c.set(.user, fileSystem: 5)
@@ -180,9 +180,9 @@ private func testProcess(_ id: Int) -> Process {
     let c = Credentials()
     try c.setCapabilities(effective: 1, permitted: 3, inheritable: 1)
     c.ambient = 1
-    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.setCapabilities(effective: 4, permitted: 7, inheritable: 0) }
-    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.setCapabilities(effective: 2, permitted: 1, inheritable: 0) }
-    #expect(throws: Errno.notPermitted) { () throws(Errno) in try c.setCapabilities(effective: 1, permitted: 1, inheritable: 8) }
+    #expect(throws: Errno.notPermitted) { try c.setCapabilities(effective: 4, permitted: 7, inheritable: 0) }
+    #expect(throws: Errno.notPermitted) { try c.setCapabilities(effective: 2, permitted: 1, inheritable: 0) }
+    #expect(throws: Errno.notPermitted) { try c.setCapabilities(effective: 1, permitted: 1, inheritable: 8) }
     try c.setCapabilities(effective: 2, permitted: 2, inheritable: 0)
     #expect(c.ambient == 0)
   }

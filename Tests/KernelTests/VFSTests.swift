@@ -20,6 +20,7 @@ private final class Tree {
     fileSystemTypes.set(FileSystemTypeList())
     anonymousFileSystems.set(AnonymousFileSystems())
     fileLocks.set(LockTable())
+    inotify.set(InotifyTable())
   }()
 
   func walk(_ path: String, _ flags: WalkFlags = .follow, from: Path? = nil) throws(Errno) -> PathWalk {

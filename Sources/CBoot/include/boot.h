@@ -15,6 +15,7 @@ enum {
   MARTLET_CONSOLE = 1 << 4,       // 0 and 1 are one terminal that the tool keeps in raw mode
   MARTLET_STRACE = 1 << 5,
   MARTLET_LOGIN_SHELL = 1 << 6,   // no command given: run the login shell of /etc/passwd
+  MARTLET_LOSE_VECTORS = 1 << 7,  // tests: vector state is not kept across switches, so that their test must fail
 };
 
 enum { MARTLET_HOOK_TRAP = 0, MARTLET_HOOK_REWRITE = 1, MARTLET_HOOK_ZPOLINE = 2 };

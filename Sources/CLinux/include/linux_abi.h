@@ -59,6 +59,7 @@
 
 #include <asm/unistd.h>
 #include <asm/errno.h>
+#include <asm/shmbuf.h>
 #include <asm/stat.h>
 #include <asm/socket.h>
 #include <asm/sockios.h>

@@ -13,7 +13,9 @@ extension AddressSpace {
         var last: (old: FileMapping, new: FileMapping)?
         copy.areas = try AreaMap(copying: state.areas) { old in
           if let last, last.old === old { return last.new }
-          let new = FileMapping(space: child, file: old.file, object: old.object, isWritable: old.isWritable)
+          let new = FileMapping(
+            space: child, file: old.file, object: old.object, isWritable: old.isWritable,
+            attachment: old.attachment.map { SegmentAttachment($0.segment, 0) })
           last = (old, new)
           return new
         }

@@ -12,6 +12,8 @@ public struct MapRequest {
   public var file: File?
   /// Where in the file, in bytes: a multiple of the page size.
   public var offset: UInt = 0
+  /// The System V segment, in place of a file.
+  var segment: SegmentAttachment?
 
   public init(address: UInt = 0, count: UInt, protection: Int32, flags: Int32, file: File? = nil, offset: UInt = 0) {
     self.address = address
@@ -43,7 +45,8 @@ extension AddressSpace {
     var mapping: FileMapping?
     if let object {
       let isWritable = flags.isSuperset(of: [.shared, .mayWrite])
-      mapping = FileMapping(space: self, file: request.file, object: object, isWritable: isWritable)
+      mapping = FileMapping(
+        space: self, file: request.file, object: object, isWritable: isWritable, attachment: request.segment)
     }
     var populates = request.has(MAP_POPULATE) && !request.has(MAP_NONBLOCK)
     let address = try withMemory { (state) throws(Errno) -> UInt in
@@ -62,6 +65,7 @@ extension AddressSpace {
 
   /// What is behind it; nil: private anonymous memory.
   private func objectToMap(_ request: MapRequest) throws(Errno) -> MappedObject? {
+    if let attachment = request.segment { return .cached(attachment.segment.file) }
     let isShared = request.flags & MAP_TYPE != MAP_PRIVATE
     guard let file = request.file else {
       return isShared ? .cached(try CachedFile.shared(count: Int(request.count))) : nil

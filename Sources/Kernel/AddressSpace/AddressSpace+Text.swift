@@ -80,6 +80,10 @@ extension AddressSpace {
       if let file = mapping.file, let status = try? file.inode.status() {
         Self.appendDevice(&text, status.device, status.inode)
         name = file.path.map { $0.description(below: root) } ?? file.label
+      } else if let segment = mapping.attachment?.segment {
+        Self.appendDevice(&text, 1, UInt64(UInt32(bitPattern: segment.id)))
+        let key = String(UInt32(bitPattern: segment.key), radix: 16)
+        name = Array(("/SYSV" + String(repeating: "0", count: 8 - key.utf8.count) + key + " (deleted)").utf8)
       } else {
         Self.appendDevice(&text, 1, 0)
         name = Array("/dev/zero (deleted)".utf8)

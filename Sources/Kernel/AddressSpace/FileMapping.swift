@@ -10,14 +10,19 @@ public final class FileMapping: Listed {
   public let object: MappedObject
   /// Shared, and writable or to be made so: F_SEAL_WRITE is refused meanwhile.
   let isWritable: Bool
+  /// For System V shared memory.
+  let attachment: SegmentAttachment?
   /// Areas that have it: under the address space's lock. At zero it leaves the list.
   private(set) var areas = 0
 
-  init(space: AddressSpace, file: File?, object: MappedObject, isWritable: Bool) {
+  init(
+    space: AddressSpace, file: File?, object: MappedObject, isWritable: Bool, attachment: SegmentAttachment? = nil
+  ) {
     self.space = Borrowed(space)
     self.file = file
     self.object = object
     self.isWritable = isWritable
+    self.attachment = attachment
   }
 
   /// The pages of the page cache behind it.

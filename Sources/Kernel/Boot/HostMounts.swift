@@ -9,7 +9,8 @@ enum HostMounts {
     let header = bootBlock.header
     guard header.rootKind == UInt32(truncatingIfNeeded: MARTLET_ROOT_DIRECTORY) else { return nil }
     return try Hostfs.make(
-      header.rootDescriptor, isReadOnly: bootBlock.has(MARTLET_ROOT_READ_ONLY), source: bootBlock.string(header.rootSource))
+      header.rootDescriptor, isReadOnly: bootBlock.has(MARTLET_ROOT_READ_ONLY),
+      source: bootBlock.string(header.rootSource))
   }
 
   /// Mounts the boot block's volumes, in its order. One that cannot be is an error that ends the boot.

@@ -12,6 +12,7 @@ func prepareVFS() {
   characterDevices.set(CharacterDeviceList())
   mounts.set(MountTable())
   fileLocks.set(LockTable())
+  inotify.set(InotifyTable())
   memoryFiles.set(MemoryFiles())
   FileSystemTypes.register(TmpfsType())
   FileSystemTypes.register(DevtmpfsType())
@@ -27,6 +28,7 @@ func mountRoot() throws(Errno) -> Path {
     return root
   }
   let tmpfs = Tmpfs()
+  tmpfs.source = ("tmpfs" as StaticString).bytes
   let inode = TmpfsDirectory(tmpfs, mode: 0o755, uid: 0, gid: 0)
   let header = bootBlock.header
   if header.rootDescriptor >= 0 && header.rootKind == UInt32(truncatingIfNeeded: MARTLET_ROOT_ARCHIVE) {
@@ -62,7 +64,8 @@ func mountAtBoot(_ root: Path, _ type: StaticString, _ path: StaticString, _ fla
 }
 private func mountDevpts(_ root: Path) {
   do throws(Errno) {
-    try Mounting.attach(Terminals.makeDevpts(), at: try directoryAtBoot(root, "/dev/pts"), flags: UInt(MS_NOSUID | MS_NOEXEC))
+    try Mounting.attach(
+      Terminals.makeDevpts(), at: try directoryAtBoot(root, "/dev/pts"), flags: UInt(MS_NOSUID | MS_NOEXEC))
   } catch {
     Log.warning("/dev/pts: devpts is not mounted: errno \(error.number)")
   }

@@ -34,7 +34,7 @@ struct RootArchive: ~Copyable {
 
   private mutating func make(_ member: TarMember, _ archive: KernelBytes) throws(Errno) {
     let parts = Self.split(member.path)
-    guard let name = parts.last else {           // "./": the root itself
+    guard let name = parts.last else {  // "./": the root itself
       try setAll(root, member)
       directoryTimes.append((root, member.modified))
       return

@@ -16,7 +16,7 @@ struct TarMember {
 /// Reads tar archives: ustar, GNU's long names, pax (POSIX.1-2001 pax interchange format). The tool has checked the
 /// archive; here every number is bounded all the same.
 struct TarReader: ~Copyable {
-  private let archive: KernelBytes     // the caller keeps it
+  private let archive: KernelBytes  // the caller keeps it
   private var at = 0
 
   init(_ archive: KernelBytes) { self.archive = archive }

@@ -25,7 +25,7 @@ public final class EpollFile: File {
           epoll.hasEvents(poller) ? [.in, .readNormal] : []
         }
       } catch {
-        return []              // no memory for a poller: nothing to say
+        return []  // no memory for a poller: nothing to say
       }
     }
   }

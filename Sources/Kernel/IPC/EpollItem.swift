@@ -5,8 +5,8 @@ import Synchronization
 /// A file that an epoll watches, as one descriptor of it.
 final class EpollItem: Listed {
   typealias Listee = EpollItem
-  var link = Link<EpollItem>()                 // the ready list's; under its lock
-  var isReady = false                          // on that list; under its lock
+  var link = Link<EpollItem>()  // the ready list's; under its lock
+  var isReady = false  // on that list; under its lock
   let epoll: EventPoll
   /// Alive as EventPoll's comment says.
   let file: Borrowed<File>
@@ -18,7 +18,7 @@ final class EpollItem: Listed {
   var data: UInt64
   var entries: [EpollEntry] = []
   var isAttached = false
-  fileprivate var next: EpollItem?             // in the table's chain
+  fileprivate var next: EpollItem?  // in the table's chain
 
   init(_ epoll: EventPoll, _ file: File, _ descriptor: Int32, _ events: UInt32, _ data: UInt64) {
     self.epoll = epoll
@@ -40,8 +40,8 @@ final class EpollItem: Listed {
 
 /// An item's entry on one queue of its file.
 final class EpollEntry: WaitEntry {
-  private let item: Borrowed<EpollItem>        // owns this
-  private let queue: Borrowed<WaitQueue>       // kept by the item's file
+  private let item: Borrowed<EpollItem>  // owns this
+  private let queue: Borrowed<WaitQueue>  // kept by the item's file
 
   init(_ item: EpollItem, _ queue: WaitQueue) {
     self.item = Borrowed(item)
@@ -72,7 +72,8 @@ struct EpollItemTable: ~Copyable {
   init() {}
 
   private func bucket(_ file: UInt, _ descriptor: Int32) -> Int {
-    Int(truncatingIfNeeded: (file &>> 4 ^ UInt(UInt32(bitPattern: descriptor)) &* 0x9e37_79b1) & UInt(buckets.count &- 1))
+    Int(
+      truncatingIfNeeded: (file &>> 4 ^ UInt(UInt32(bitPattern: descriptor)) &* 0x9e37_79b1) & UInt(buckets.count &- 1))
   }
   func find(_ file: File, _ descriptor: Int32) -> EpollItem? {
     var at = buckets[bucket(Borrowed(file).identity, descriptor)]

@@ -74,7 +74,7 @@ final class EventPoll {
   func notify(_ item: EpollItem, _ events: UInt32) -> Bool {
     let wanted = item.events.load(ordering: .sequentiallyConsistent)
     let isExclusive = wanted & LINUX_EPOLLEXCLUSIVE != 0
-    if wanted & ~EpollItem.privateBits == 0 { return !isExclusive }       // EPOLLONESHOT had its shot
+    if wanted & ~EpollItem.privateBits == 0 { return !isExclusive }  // EPOLLONESHOT had its shot
     if events != 0 && events & wanted == 0 { return !isExclusive }
     append(item)
     var isUsed = !isExclusive
@@ -171,7 +171,7 @@ final class EventPoll {
   /// Writes the events of ready files to `result`, at most `limit`. Returns how many. Errors: EFAULT.
   func collect(_ result: UserPointer<EpollEvent>, _ limit: Int, _ poller: Poller) throws(Errno) -> Int {
     let done = try items.withLock { (_) throws(Errno) -> Int in
-      var left = readyCount.load(ordering: .sequentiallyConsistent)       // those that this call puts back come after
+      var left = readyCount.load(ordering: .sequentiallyConsistent)  // those that this call puts back come after
       var done = 0
       while left > 0, done < limit, let item = takeFirst() {
         left -= 1
@@ -189,7 +189,7 @@ final class EventPoll {
         if wanted & LINUX_EPOLLONESHOT != 0 {
           item.events.store(wanted & EpollItem.privateBits, ordering: .sequentiallyConsistent)
         } else if wanted & LINUX_EPOLLET == 0 {
-          append(item)         // level-triggered: looked at again by the next call
+          append(item)  // level-triggered: looked at again by the next call
         }
       }
       return done

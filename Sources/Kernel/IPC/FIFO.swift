@@ -98,7 +98,7 @@ final class FIFOTable {
       }
       return nil
     }
-    _ = gone                   // dropped here, without the lock
+    _ = gone  // dropped here, without the lock
   }
 }
 let fifos = KernelGlobal<FIFOTable>()

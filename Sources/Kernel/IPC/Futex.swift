@@ -100,7 +100,9 @@ final class FutexTable {
       default:
         let at = waiter.bucket.load(ordering: .acquiring)
         let isRemoved = withBucket(at) { bucket -> Bool in
-          guard waiter.state == FutexWaiter.State.queued, waiter.bucket.load(ordering: .relaxed) == at else { return false }
+          guard waiter.state == FutexWaiter.State.queued, waiter.bucket.load(ordering: .relaxed) == at else {
+            return false
+          }
           bucket.waiters.remove(waiter)
           waiter.setState(FutexWaiter.State.idle)
           return true
@@ -132,7 +134,9 @@ final class FutexTable {
   }
 
   /// Off its bucket, with its task kept alive until `release`. The bucket's lock is held.
-  private func take(_ waiter: FutexWaiter, from bucket: inout FutexBucketState, to list: inout IntrusiveList<FutexWaiter>) {
+  private func take(
+    _ waiter: FutexWaiter, from bucket: inout FutexBucketState, to list: inout IntrusiveList<FutexWaiter>
+  ) {
     bucket.waiters.remove(waiter)
     waiter.setState(FutexWaiter.State.waking)
     waiter.task.retain()

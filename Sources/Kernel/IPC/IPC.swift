@@ -6,6 +6,7 @@ public func prepareIPC() {
   fifos.set(FIFOTable())
   epollNesting.set(EpollNesting())
   unixNames.set(UnixNames())
+  sharedSegments.set(SharedSegments())
 }
 
 /// SIGPIPE to a task that writes where nobody reads: as if it had sent it to itself.

@@ -59,7 +59,7 @@ public final class Pipe {
       }
       if !hasWriters {
         if isEmpty { return 0 }
-        continue               // written and closed since
+        continue  // written and closed since
       }
       if isNonBlocking { throw .wouldBlock }
       try waitForBytes()
@@ -80,7 +80,9 @@ public final class Pipe {
         if !hasReaders { return true }
         let wasEmpty = ring.isEmpty
         let before = total
-        do throws(Errno) { try ring.copyIn(from: &buffers, asPackets: asPackets, moved: &total) } catch { failure = error }
+        do throws(Errno) { try ring.copyIn(from: &buffers, asPackets: asPackets, moved: &total) } catch {
+          failure = error
+        }
         publish(ring)
         wakesReader = total > before && (wasEmpty || isPolled.load(ordering: .relaxed))
         return false
@@ -131,7 +133,7 @@ public final class Pipe {
   /// An end closed; the other side learns of it when it was the last.
   func removeEnd(reads: Bool, writes: Bool) {
     var isLast = false
-    ring.withLock { _ in       // no reader or writer is between its look at the counts and its copy
+    ring.withLock { _ in  // no reader or writer is between its look at the counts and its copy
       if reads { isLast = readers.subtract(1, ordering: .sequentiallyConsistent).newValue == 0 }
       if writes { isLast = writers.subtract(1, ordering: .sequentiallyConsistent).newValue == 0 || isLast }
     }
@@ -171,7 +173,8 @@ public final class Pipe {
   /// 2 GiB, EPERM past /proc/sys/fs/pipe-max-size without CAP_SYS_RESOURCE, EBUSY below what it holds, ENOMEM.
   func resize(_ bytes: UInt32, _ credentials: Credentials) throws(Errno) -> Int {
     let slots = try Self.slots(for: bytes)
-    if slots > usable.load(ordering: .relaxed) && slots &* PipeRing.pageSize > Int(pipeMaximumSize.load(ordering: .relaxed))
+    if slots > usable.load(ordering: .relaxed)
+      && slots &* PipeRing.pageSize > Int(pipeMaximumSize.load(ordering: .relaxed))
       && !credentials.has(CAP_SYS_RESOURCE)
     {
       throw .notPermitted

@@ -4,9 +4,9 @@ import Machine
 /// An end of a pipe or FIFO; one opened with O_RDWR is both.
 public final class PipeFile: File {
   let pipe: Pipe
-  private let reads: Bool, writes: Bool    // the access mode cannot change
-  private let seenWriters: Int             // see Pipe.poll
-  private let isNamed: Bool                // a FIFO
+  private let reads: Bool, writes: Bool  // the access mode cannot change
+  private let seenWriters: Int  // see Pipe.poll
+  private let isNamed: Bool  // a FIFO
 
   /// The end counts from now on.
   init(_ pipe: Pipe, inode: PipeInode, path: Path? = nil, flags: Int32) {

@@ -5,7 +5,7 @@ import Machine
 struct PipeBuffer {
   var offset: UInt32 = 0
   var count: UInt32 = 0
-  var isPacket = false         // O_DIRECT: a read takes it alone and drops its rest
+  var isPacket = false  // O_DIRECT: a read takes it alone and drops its rest
 }
 
 /// A pipe's bytes: a ring of slots, each with up to a page of bytes, as Linux has it. That a write of at most PIPE_BUF is
@@ -15,8 +15,8 @@ struct PipeBuffer {
 struct PipeRing: ~Copyable {
   private var pages: PageSlots
   private var slots: [PipeBuffer]
-  private(set) var head = 0    // the next slot to fill
-  private(set) var tail = 0    // the oldest slot with bytes
+  private(set) var head = 0  // the next slot to fill
+  private(set) var tail = 0  // the oldest slot with bytes
 
   static var pageSize: Int { 4096 }
 
@@ -55,7 +55,7 @@ struct PipeRing: ~Copyable {
       do throws(Errno) { done = try buffers.copyOut(page.slice(Int(slot.offset), wanted)) } catch {
         if moved == 0 { throw error }
       }
-      if done < wanted {       // Linux leaves the bytes of a slot whose copy faults
+      if done < wanted {  // Linux leaves the bytes of a slot whose copy faults
         if moved == 0 { throw .fault }
         break
       }

@@ -27,7 +27,8 @@ struct PollTimeout {
     let (product, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
     let (sum, overflow2) = product.addingReportingOverflow(UInt64(nanoseconds))
     self.init(
-      deadline: overflow || overflow2 ? .never : .after(nanoseconds: sum), isImmediate: seconds == 0 && nanoseconds == 0)
+      deadline: overflow || overflow2 ? .never : .after(nanoseconds: sum), isImmediate: seconds == 0 && nanoseconds == 0
+    )
   }
   /// What is left of it, in nanoseconds.
   var remaining: UInt64 {
@@ -59,7 +60,7 @@ func waitForFiles(
 
 /// The pollfds of a poll(2), in kernel memory.
 struct PollList {
-  let bytes: KernelBytes       // `count` times struct pollfd; its buffer outlives this
+  let bytes: KernelBytes  // `count` times struct pollfd; its buffer outlives this
   let count: Int
   static var stride: Int { 8 }
 
@@ -89,17 +90,19 @@ struct PollList {
 
 /// The six descriptor sets of a select(2), in kernel memory: three to look at, three for what is ready.
 struct SelectSets {
-  let bytes: KernelBytes       // six times `size`; its buffer outlives this
+  let bytes: KernelBytes  // six times `size`; its buffer outlives this
   let descriptors: Int
   /// Bytes of a set: whole words of 64 bits.
   static func size(_ descriptors: Int) -> Int { (descriptors &+ 63) &>> 6 &* 8 }
   var size: Int { Self.size(descriptors) }
 
-  static var readEvents: UInt32 { 0x1 | 0x8 | 0x10 | 0x40 | 0x80 }       // IN, ERR, HUP, RDNORM, RDBAND
-  static var writeEvents: UInt32 { 0x4 | 0x8 | 0x100 | 0x200 }           // OUT, ERR, WRNORM, WRBAND
-  static var exceptEvents: UInt32 { 0x2 }                                // PRI
+  static var readEvents: UInt32 { 0x1 | 0x8 | 0x10 | 0x40 | 0x80 }  // IN, ERR, HUP, RDNORM, RDBAND
+  static var writeEvents: UInt32 { 0x4 | 0x8 | 0x100 | 0x200 }  // OUT, ERR, WRNORM, WRBAND
+  static var exceptEvents: UInt32 { 0x2 }  // PRI
 
-  @inline(__always) private func word(_ set: Int, _ at: Int) -> UInt64 { bytes.load(set &* size &+ at &* 8, as: UInt64.self) }
+  @inline(__always) private func word(_ set: Int, _ at: Int) -> UInt64 {
+    bytes.load(set &* size &+ at &* 8, as: UInt64.self)
+  }
   private func store(_ value: UInt64, _ set: Int, _ at: Int) { bytes.store(value, at: set &* size &+ at &* 8) }
 
   /// Looks at all descriptors in the sets and writes the result sets. Returns the bits set in these. Errors: EBADF.

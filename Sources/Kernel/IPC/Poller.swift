@@ -7,11 +7,11 @@ import Synchronization
 ///
 /// Each task keeps one, with the entries of its last calls, so that a poll of a few descriptors allocates nothing.
 public final class Poller: PollTable {
-  fileprivate let thread: Borrowed<Task>       // whose poller it is: the task owns it
+  fileprivate let thread: Borrowed<Task>  // whose poller it is: the task owns it
   fileprivate let isTriggered = Atomic<Bool>(false)
   private var entries: [PollEntry] = []
   private var used = 0
-  private var file: Borrowed<File>?            // whose queues are being registered; the caller has it
+  private var file: Borrowed<File>?  // whose queues are being registered; the caller has it
   private var wanted: UInt32 = 0
   /// Room for descriptor sets and pollfds of the common sizes.
   let scratch: KernelBuffer
@@ -71,8 +71,8 @@ public final class Poller: PollTable {
 }
 
 final class PollEntry: WaitEntry {
-  private let poller: Borrowed<Poller>         // owns this
-  private var queue: Borrowed<WaitQueue>?      // kept by `file`
+  private let poller: Borrowed<Poller>  // owns this
+  private var queue: Borrowed<WaitQueue>?  // kept by `file`
   private var file = OwnedOptional<File>()
   private var wanted: UInt32 = 0
 

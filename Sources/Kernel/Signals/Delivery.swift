@@ -58,7 +58,8 @@ extension Task {
     guard Signal.bit(info.signal) & Signal.synchronous != 0 else { return }
     let program = String(decoding: name, as: UTF8.self)
     Log.info(
-      "\(program)[\(id)]: signal \(info.signal), code \(info.code), at \(hexadecimal(info.address)), ip \(hexadecimal(programCounter)), sp \(hexadecimal(stackPointer)), error \(fault.errorCode)")
+      "\(program)[\(id)]: signal \(info.signal), code \(info.code), at \(hexadecimal(info.address)), ip \(hexadecimal(programCounter)), sp \(hexadecimal(stackPointer)), error \(fault.errorCode)"
+    )
   }
 
   /// Runs the handler: the frame, then the mask. Where the frame cannot be written, SIGSEGV.
@@ -74,7 +75,7 @@ extension Task {
       signal: info.signal, handler: action.handler, restorer: action.restorer, info: info.bytes, mask: saved.bits,
       stack: SignalStack(base: stack.base, flags: stack.flags, size: stack.size))
     do throws(Errno) {
-      guard action.has(Int(SA_RESTORER)) else { throw .fault }       // as on Linux's x86-64
+      guard action.has(Int(SA_RESTORER)) else { throw .fault }  // as on Linux's x86-64
       try pushSignalFrame(frame, below: top)
     } catch {
       failFrame(info.signal)

@@ -6,7 +6,11 @@ extension Task {
   func kill(_ target: Process, _ info: SignalInfo) throws(Errno) {
     try checkMaySignal(target, info.signal)
     if info.signal == 0 { return }
-    if info.signal < Signal.firstRealtime { target.post(info) } else { try sendSignal(info, to: target, limit: target.signalLimit) }
+    if info.signal < Signal.firstRealtime {
+      target.post(info)
+    } else {
+      try sendSignal(info, to: target, limit: target.signalLimit)
+    }
   }
 
   /// tkill(2) and its like, for one task. Errors as above.

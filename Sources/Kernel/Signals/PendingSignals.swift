@@ -3,7 +3,7 @@ import Machine
 
 /// A queued signal: a realtime one, or that of a POSIX timer, which brings its own.
 public class SignalEntry: Listed {
-  public final var link = Link<SignalEntry>()      // under the lock of the signals that it is among
+  public final var link = Link<SignalEntry>()  // under the lock of the signals that it is among
   final var info = SignalInfo(signal: 0, code: 0)
   final var isQueued = false
   /// The task among whose signals it is; nil: the process's. Under the lock, while it is queued.
@@ -27,7 +27,7 @@ private final class StandardInfos {
 public struct PendingSignals: ~Copyable {
   public private(set) var set = SignalSet()
   private var standard: StandardInfos?
-  private var standardSet = SignalSet()            // of which `standard` has the info
+  private var standardSet = SignalSet()  // of which `standard` has the info
   private var queue = IntrusiveList<SignalEntry>()
 
   public init() {}

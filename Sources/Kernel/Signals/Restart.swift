@@ -3,10 +3,10 @@ import Machine
 
 /// How an interrupted system call goes on: signal(7), "Interruption of system calls".
 enum CallRestart: Equatable {
-  case none                // it ended, or there is none
-  case interrupted         // EINTR
-  case again               // the same call once more
-  case block               // restart_syscall(2)
+  case none  // it ended, or there is none
+  case interrupted  // EINTR
+  case again  // the same call once more
+  case block  // restart_syscall(2)
 
   /// For a call that returned `result`, where `action` is what the handler that runs now has; nil: no handler runs.
   static func decide(result: Int?, action: SignalAction?) -> CallRestart {

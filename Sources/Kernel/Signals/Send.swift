@@ -3,9 +3,9 @@ import Machine
 
 /// What became of a signal that was sent.
 enum Posted {
-  case dropped       // ignored, or one like it is pending already
+  case dropped  // ignored, or one like it is pending already
   case pending
-  case fatal         // it ends the whole process: the caller sees to that
+  case fatal  // it ends the whole process: the caller sees to that
 }
 
 extension ProcessSignals {
@@ -45,7 +45,9 @@ extension ProcessSignals {
     let isBlocked = if let target { target.holds(signal) } else { state.tasks.first?.with { $0.holds(signal) } == true }
     if isBlocked { return true }
     return actions.with { actions in
-      if isInit && actions.isDefault(signal) && !(isForced && Signal.bit(signal) & Signal.unstoppable != 0) { return false }
+      if isInit && actions.isDefault(signal) && !(isForced && Signal.bit(signal) & Signal.unstoppable != 0) {
+        return false
+      }
       return !actions.isIgnored(signal)
     }
   }
@@ -56,7 +58,7 @@ extension ProcessSignals {
     _ state: inout ProcessSignalState, _ signal: Int32, _ target: TaskSignals?, isInit: Bool
   ) -> Bool {
     if signal == SIGKILL { return true }
-    var chosen: Borrowed<TaskSignals>?          // on the list, which the lock keeps
+    var chosen: Borrowed<TaskSignals>?  // on the list, which the lock keeps
     if let target {
       if target.wants(signal) { chosen = Borrowed(target) }
     } else {
@@ -85,7 +87,9 @@ extension ProcessSignals {
 
 extension TaskSignals {
   /// Whether it blocks `signal`, or waits for it in rt_sigtimedwait(2). Lock held.
-  @inline(__always) fileprivate func holds(_ signal: Int32) -> Bool { mask.contains(signal) || awaited.contains(signal) }
+  @inline(__always) fileprivate func holds(_ signal: Int32) -> Bool {
+    mask.contains(signal) || awaited.contains(signal)
+  }
   /// A stopped one takes nothing but SIGKILL; it looks when it goes on.
   @inline(__always) fileprivate func wants(_ signal: Int32) -> Bool {
     isListed && !isStopped && (!mask.contains(signal) || awaited.contains(signal))
@@ -146,7 +150,7 @@ private func queue(_ info: SignalInfo, _ process: Process, _ target: Task?, _ li
   let bound = limit ?? SignalLimit(user: 0, limit: .max)
   guard signalQuota.with({ $0.charge(bound.user, limit: bound.limit) }) else {
     if info.code != SI_USER { throw .wouldBlock }
-    process.post(info, to: target)               // as Linux: it comes, but only once and without a sender
+    process.post(info, to: target)  // as Linux: it comes, but only once and without a sender
     return
   }
   let entry = SignalEntry()

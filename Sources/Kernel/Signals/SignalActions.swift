@@ -22,9 +22,9 @@ public final class SignalActions {
     var actions: InlineArray<64, SignalAction> = InlineArray(repeating: SignalAction())
   }
   private let table = SpinLock(Table(), rank: .leaf)
-  private let ignored = Atomic<UInt64>(0)            // SIG_IGN
-  private let handled = Atomic<UInt64>(0)            // neither SIG_IGN nor SIG_DFL
-  private let silent = Atomic<UInt64>(0)             // flags of SIGCHLD
+  private let ignored = Atomic<UInt64>(0)  // SIG_IGN
+  private let handled = Atomic<UInt64>(0)  // neither SIG_IGN nor SIG_DFL
+  private let silent = Atomic<UInt64>(0)  // flags of SIGCHLD
 
   public init() {}
   /// For a child without CLONE_SIGHAND.
@@ -74,8 +74,16 @@ public final class SignalActions {
 
   private func note(_ signal: Int32, _ action: SignalAction) {
     let bit = Signal.bit(signal)
-    if action.isIgnore { ignored.bitwiseOr(bit, ordering: .relaxed) } else { ignored.bitwiseAnd(~bit, ordering: .relaxed) }
-    if action.handler > 1 { handled.bitwiseOr(bit, ordering: .relaxed) } else { handled.bitwiseAnd(~bit, ordering: .relaxed) }
+    if action.isIgnore {
+      ignored.bitwiseOr(bit, ordering: .relaxed)
+    } else {
+      ignored.bitwiseAnd(~bit, ordering: .relaxed)
+    }
+    if action.handler > 1 {
+      handled.bitwiseOr(bit, ordering: .relaxed)
+    } else {
+      handled.bitwiseAnd(~bit, ordering: .relaxed)
+    }
     if signal == SIGCHLD { silent.store(UInt64(action.flags), ordering: .relaxed) }
   }
 

@@ -8,10 +8,10 @@ public struct SignalInfo: Equatable, Sendable, BitwiseCopyable {
   public var error: Int32 = 0
   public var code: Int32 = 0
   private var padding: Int32 = 0
-  var first: UInt64 = 0        // bytes 16…: pid and uid; timer and overrun; an address; a band
-  var second: UInt64 = 0       // 24…: a value; a status; a descriptor
-  var third: UInt64 = 0        // 32…: a child's user time
-  var fourth: UInt64 = 0       // 40…: its system time
+  var first: UInt64 = 0  // bytes 16…: pid and uid; timer and overrun; an address; a band
+  var second: UInt64 = 0  // 24…: a value; a status; a descriptor
+  var third: UInt64 = 0  // 32…: a child's user time
+  var fourth: UInt64 = 0  // 40…: its system time
 
   init(signal: Int32, code: Int32, error: Int32 = 0) {
     self.signal = signal

@@ -17,7 +17,9 @@ public struct SignalSet: Equatable, Sendable, BitwiseCopyable {
   /// What a mask may hold: SIGKILL and SIGSTOP are never blocked.
   @inline(__always) public var blockable: SignalSet { SignalSet(bits: bits & ~Signal.unstoppable) }
   /// The lowest signal of it; 0 of none.
-  @inline(__always) public var first: Int32 { bits == 0 ? 0 : Int32(truncatingIfNeeded: bits.trailingZeroBitCount) &+ 1 }
+  @inline(__always) public var first: Int32 {
+    bits == 0 ? 0 : Int32(truncatingIfNeeded: bits.trailingZeroBitCount) &+ 1
+  }
 }
 
 /// What signal(7) says of signal numbers.
@@ -32,7 +34,9 @@ public enum Signal {
     isValid(signal) ? 1 &<< UInt64(truncatingIfNeeded: signal &- 1) : 0
   }
 
-  private static func bits(_ a: Int32, _ b: Int32 = 0, _ c: Int32 = 0, _ d: Int32 = 0, _ e: Int32 = 0, _ f: Int32 = 0) -> UInt64 {
+  private static func bits(_ a: Int32, _ b: Int32 = 0, _ c: Int32 = 0, _ d: Int32 = 0, _ e: Int32 = 0, _ f: Int32 = 0)
+    -> UInt64
+  {
     bit(a) | bit(b) | bit(c) | bit(d) | bit(e) | bit(f)
   }
   /// Never blocked, caught or ignored.

@@ -49,7 +49,7 @@ extension ProcessSignals {
         state.job.signal = signal
         state.job.isStopped = false
       }
-      if state.job.isStopped { state.job.isStopped = false }     // a task that was late stops again
+      if state.job.isStopped { state.job.isStopped = false }  // a task that was late stops again
       state.tasks.forEach { signals in
         if signals.mustStop || signals.isStopped { return }
         signals.mustStop = true
@@ -73,7 +73,8 @@ extension ProcessSignals {
     tellParent(task.process)
     while true {
       Scheduler.prepareToStop()
-      let stays = state.withLock { _ in signals.isStopped } && !task.isInterrupted(Interruption.kill | Interruption.lostSpace)
+      let stays =
+        state.withLock { _ in signals.isStopped } && !task.isInterrupted(Interruption.kill | Interruption.lostSpace)
       if !stays { break }
       Scheduler.stop()
     }

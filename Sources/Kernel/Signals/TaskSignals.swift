@@ -4,19 +4,19 @@ import Machine
 /// A task's own part of signals: mask, pending signals, alternate stack. What others touch is under the lock of its
 /// process's signals; the rest is the task's alone.
 public final class TaskSignals: Listed {
-  public var link = Link<TaskSignals>()            // the process's list; under its signals' lock
-  final var task: Borrowed<Task>!                  // whose it is: the task owns this
+  public var link = Link<TaskSignals>()  // the process's list; under its signals' lock
+  final var task: Borrowed<Task>!  // whose it is: the task owns this
 
   // Under the lock of the process's signals; the task itself reads its mask without.
   public internal(set) var mask = SignalSet()
   var pending = PendingSignals()
   /// What rt_sigtimedwait(2) waits for: such a signal wakes it although it is blocked.
   var awaited = SignalSet()
-  var isListed = false                             // among the process's tasks: from birth until it exits
-  var mustStop = false                             // a group stop that it has not joined
+  var isListed = false  // among the process's tasks: from birth until it exits
+  var mustStop = false  // a group stop that it has not joined
   var isStopped = false
-  var tookStop = false                             // a stop signal, and no SIGCONT came since
-  var mustDie = false                              // by a fault, even as process 1
+  var tookStop = false  // a stop signal, and no SIGCONT came since
+  var mustDie = false  // by a fault, even as process 1
 
   // The task's own.
   /// The mask to restore once a signal's frame is built, or none came: sigsuspend, ppoll, pselect6, epoll_pwait.
@@ -53,7 +53,7 @@ public final class TaskSignals: Listed {
 public struct AlternateStack: Sendable {
   public var base: UInt = 0
   public var size: UInt = 0
-  public var flags = Int32(SS_DISABLE)               // SS_DISABLE, or 0 with or without SS_AUTODISARM
+  public var flags = Int32(SS_DISABLE)  // SS_DISABLE, or 0 with or without SS_AUTODISARM
   public init() {}
 
   public var isEnabled: Bool { size != 0 }

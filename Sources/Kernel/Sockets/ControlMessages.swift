@@ -20,7 +20,9 @@ enum ControlMessages {
     var at = 0
     while size &- at >= ControlMessage.headerSize {
       let entry = bytes.load(at, as: linux_cmsghdr.self)
-      guard entry.length >= UInt64(ControlMessage.headerSize), entry.length <= UInt64(size &- at) else { throw .invalid }
+      guard entry.length >= UInt64(ControlMessage.headerSize), entry.length <= UInt64(size &- at) else {
+        throw .invalid
+      }
       let length = Int(entry.length)
       if entry.level == SOL_SOCKET {
         let data = bytes.slice(at &+ ControlMessage.headerSize, length &- ControlMessage.headerSize)
@@ -91,7 +93,8 @@ enum ControlMessages {
   }
 
   private static func writeHeader(_ pointer: UserPointer<UInt8>, _ length: Int, _ type: Int32) throws(Errno) {
-    try pointer.cast(to: linux_cmsghdr.self).copyOut(linux_cmsghdr(length: UInt64(length), level: SOL_SOCKET, type: type))
+    try pointer.cast(to: linux_cmsghdr.self).copyOut(
+      linux_cmsghdr(length: UInt64(length), level: SOL_SOCKET, type: type))
   }
 
   private static func writeFiles(

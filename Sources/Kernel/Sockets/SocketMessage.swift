@@ -32,11 +32,11 @@ struct SocketIdentity: Equatable {
 /// What lies in a socket's queue: what one send put there, or a part of it. It is charged to its sender until it dies.
 final class SocketMessage: Listed {
   typealias Listee = SocketMessage
-  var link = Link<SocketMessage>()             // the receiver's queue; under its lock
+  var link = Link<SocketMessage>()  // the receiver's queue; under its lock
   let data: KernelBuffer
   let count: Int
-  var offset = 0                               // read so far; under the receiver's `reading`
-  var files: [File]                            // likewise
+  var offset = 0  // read so far; under the receiver's `reading`
+  var files: [File]  // likewise
   let identity: SocketIdentity
   /// The sender's name, for datagrams.
   let name: UnixAddress?
@@ -70,7 +70,7 @@ final class SocketMessage: Listed {
 struct MessageQueue: ~Copyable {
   private var list = IntrusiveList<SocketMessage>()
   private(set) var count = 0
-  private(set) var bytes = 0                   // unread
+  private(set) var bytes = 0  // unread
 
   init() {}
   var isEmpty: Bool { list.isEmpty }

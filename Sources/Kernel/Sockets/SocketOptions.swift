@@ -35,7 +35,8 @@ extension UnixSocket {
     case SO_SNDLOWAT: return Self.bytes(1)
     case SO_PEERCRED:
       let identity = state.withLock { $0.peerIdentity }
-      return Self.bytes(identity.pid) + Self.bytes(Int32(bitPattern: identity.uid)) + Self.bytes(Int32(bitPattern: identity.gid))
+      return Self.bytes(identity.pid) + Self.bytes(Int32(bitPattern: identity.uid))
+        + Self.bytes(Int32(bitPattern: identity.gid))
     case SO_LINGER:
       let value = linger.load(ordering: .relaxed)
       return Self.bytes(Int32(truncatingIfNeeded: value)) + Self.bytes(Int32(truncatingIfNeeded: value >> 32))
@@ -51,7 +52,11 @@ extension UnixSocket {
     let number = try value.cast(to: Int32.self).copyIn()
     if let bit = Self.rememberedBit(option) {
       if option == SO_DEBUG && number != 0 { try require(task, CAP_NET_ADMIN, Errno(EACCES)) }
-      if number != 0 { options.bitwiseOr(bit, ordering: .relaxed) } else { options.bitwiseAnd(~bit, ordering: .relaxed) }
+      if number != 0 {
+        options.bitwiseOr(bit, ordering: .relaxed)
+      } else {
+        options.bitwiseAnd(~bit, ordering: .relaxed)
+      }
       return
     }
     switch option {

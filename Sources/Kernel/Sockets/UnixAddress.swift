@@ -59,11 +59,11 @@ enum SocketAddress {
 final class UnixNames {
   private struct Place {
     let inode: Inode
-    let socket: Borrowed<UnixSocket>           // leaves before it dies
+    let socket: Borrowed<UnixSocket>  // leaves before it dies
   }
   private struct Name {
     let address: UnixAddress
-    let socket: Borrowed<UnixSocket>           // likewise
+    let socket: Borrowed<UnixSocket>  // likewise
   }
   private static var bucketCount: Int { 128 }
   private let places: SpinLock<[[Place]]>
@@ -96,7 +96,7 @@ final class UnixNames {
       for i in places[b].indices where places[b][i].socket == socket { return places[b].remove(at: i).inode }
       return nil
     }
-    _ = gone                                   // dropped without the lock
+    _ = gone  // dropped without the lock
   }
 
   /// Takes an abstract name. Returns false where another socket of its type has it.

@@ -87,7 +87,7 @@ extension UnixSocket {
       state.phase = .listening
       state.peerIdentity = identity
     }
-    writers.wakeAll()          // those who wait for room
+    writers.wakeAll()  // those who wait for room
   }
 
   /// Implements accept(2). Errors: EOPNOTSUPP, EINVAL, EAGAIN, `.restart`.
@@ -105,7 +105,7 @@ extension UnixSocket {
       if isNonBlocking { throw .wouldBlock }
       try wait(readers, receiveTimeout.load(ordering: .relaxed), exclusive: true, for: take)
     }
-    writers.wake()             // one more may connect
+    writers.wake()  // one more may connect
     guard let found else { throw .wouldBlock }
     return found
   }
@@ -192,7 +192,7 @@ extension UnixSocket {
         return old
       }
     }
-    _ = old                    // dropped without the lock
+    _ = old  // dropped without the lock
   }
   /// Whether a datagram from `sender` may come: it is not connected to someone else.
   func accepts(from sender: UnixSocket) -> Bool { state.withLock { $0.peer == nil || $0.peer === sender } }

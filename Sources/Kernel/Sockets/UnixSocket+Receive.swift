@@ -24,7 +24,9 @@ extension UnixSocket {
       ? try receiveStream(&buffers, flags, isNonBlocking) : try receiveMessage(&buffers, flags, isNonBlocking)
   }
 
-  private func receiveStream(_ buffers: inout IOBuffers, _ flags: UInt32, _ isNonBlocking: Bool) throws(Errno) -> Received {
+  private func receiveStream(_ buffers: inout IOBuffers, _ flags: UInt32, _ isNonBlocking: Bool) throws(Errno)
+    -> Received
+  {
     guard state.withLock({ $0.phase == .connected }) else { throw .invalid }
     var result = Received()
     let wanted = buffers.count
@@ -100,7 +102,9 @@ extension UnixSocket {
   }
 
   /// Takes one message, of a datagram or sequenced socket; what does not fit of it is lost.
-  private func receiveMessage(_ buffers: inout IOBuffers, _ flags: UInt32, _ isNonBlocking: Bool) throws(Errno) -> Received {
+  private func receiveMessage(_ buffers: inout IOBuffers, _ flags: UInt32, _ isNonBlocking: Bool) throws(Errno)
+    -> Received
+  {
     if type == SocketType.sequenced && state.withLock({ $0.phase != .connected }) { throw .notConnected }
     while true {
       if let result = try reading.withLock({ (_) throws(Errno) -> Received? in try takeMessage(&buffers, flags) }) {

@@ -92,7 +92,13 @@ extension UnixSocket {
     let message = try SocketMessage(&buffers, count: count, sender: self, identity, files, name: name)
     while true {
       let peer: UnixSocket
-      if let address { peer = try find(task, address) } else if let connected { peer = connected } else { throw .notConnected }
+      if let address {
+        peer = try find(task, address)
+      } else if let connected {
+        peer = connected
+      } else {
+        throw .notConnected
+      }
       if type == SocketType.datagram && !peer.accepts(from: self) { throw .notPermitted }
       if try peer.tryEnqueue(message, nesting, isDatagram: type == SocketType.datagram) { return count }
       if isNonBlocking { throw .wouldBlock }

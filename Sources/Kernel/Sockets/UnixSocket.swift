@@ -18,10 +18,10 @@ final class UnixSocket {
   private let sent = Atomic<Int>(0)
   // Options; racing calls set one or the other.
   let sendBuffer = Atomic<Int>(UnixSocket.defaultBuffer), receiveBuffer = Atomic<Int>(UnixSocket.defaultBuffer)
-  let sendTimeout = Atomic<UInt64>(0), receiveTimeout = Atomic<UInt64>(0)      // nanoseconds; 0 none
+  let sendTimeout = Atomic<UInt64>(0), receiveTimeout = Atomic<UInt64>(0)  // nanoseconds; 0 none
   let lowWater = Atomic<Int32>(1)
   let passesCredentials = Atomic<Bool>(false)
-  let options = Atomic<UInt32>(0)              // a bit for each of the options that only are remembered
+  let options = Atomic<UInt32>(0)  // a bit for each of the options that only are remembered
   let linger = Atomic<UInt64>(0)
 
   static var defaultBuffer: Int { 212_992 }

@@ -29,7 +29,7 @@ func sysEpollCtl(_ task: Task, _ arguments: SyscallArguments) throws(Errno) -> S
   try task.withFile(arguments.i0) { (file) throws(Errno) in
     try task.withFile(descriptor) { (target) throws(Errno) in
       guard target.canPoll else { throw .notPermitted }
-      event.events &= ~LINUX_EPOLLWAKEUP       // needs autosleep, which is not there
+      event.events &= ~LINUX_EPOLLWAKEUP  // needs autosleep, which is not there
       guard file !== target, let file = file as? EpollFile else { throw .invalid }
       try control(file, operation, target, descriptor, event)
     }

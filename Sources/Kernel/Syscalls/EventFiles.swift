@@ -2,7 +2,7 @@ import CLinux
 import Machine
 
 // <linux/eventfd.h> came after the headers that this is built with.
-private var semaphoreFlag: Int32 { 1 }           // EFD_SEMAPHORE
+private var semaphoreFlag: Int32 { 1 }  // EFD_SEMAPHORE
 
 /// Implements Linux syscall eventfd(2).
 func sysEventfd(_ task: Task, _ arguments: SyscallArguments) throws(Errno) -> SyscallOutcome {

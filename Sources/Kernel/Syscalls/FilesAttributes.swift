@@ -15,7 +15,8 @@ private func changeMode(
   _ task: Task, _ directory: Int32, _ address: Int, _ mode: Int32, _ flags: Int32
 ) throws(Errno) -> SyscallOutcome {
   let path = try task.path(address)
-  try task.withTarget(directory, path, flags, follow: true) { (inode, mount) throws(Errno) in
+  try task.withTarget(directory, path, flags, follow: true, notify: NotifyMask.attributes) {
+    (inode, mount) throws(Errno) in
     try task.credentials.borrowed.with { (c) throws(Errno) in
       try Attributes.changeMode(inode, mount, UInt32(bitPattern: mode), c)
     }
@@ -28,6 +29,7 @@ func sysFchmod(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
     try task.credentials.borrowed.with { (c) throws(Errno) in
       try Attributes.changeMode(file.inode, file.path?.mount, UInt32(bitPattern: args.i1), c)
     }
+    Notify.file(file, NotifyMask.attributes)
   }
   return .value(0)
 }
@@ -49,7 +51,8 @@ private func changeOwner(
   _ task: Task, _ directory: Int32, _ address: Int, _ uid: Int32, _ gid: Int32, _ flags: Int32
 ) throws(Errno) -> SyscallOutcome {
   let path = try task.path(address)
-  try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0) { (inode, mount) throws(Errno) in
+  try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0, notify: NotifyMask.attributes) {
+    (inode, mount) throws(Errno) in
     try task.credentials.borrowed.with { (c) throws(Errno) in
       try Attributes.changeOwner(inode, mount, UInt32(bitPattern: uid), UInt32(bitPattern: gid), c)
     }
@@ -63,6 +66,7 @@ func sysFchown(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
       try Attributes.changeOwner(
         file.inode, file.path?.mount, UInt32(bitPattern: args.i1), UInt32(bitPattern: args.i2), c)
     }
+    Notify.file(file, NotifyMask.attributes)
   }
   return .value(0)
 }
@@ -83,7 +87,7 @@ func sysUtimensat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysca
   let pointer: UserPointer<linux_timespec> = args.pointer2()
   if !pointer.isNull {
     let accessed = try pointer.copyIn(), modified = try pointer.advanced(by: 1).copyIn()
-    let now = (1 << 30) - 1, omit = (1 << 30) - 2                 // UTIME_NOW, UTIME_OMIT
+    let now = (1 << 30) - 1, omit = (1 << 30) - 2  // UTIME_NOW, UTIME_OMIT
     if accessed.tv_nsec == omit && modified.tv_nsec == omit { return .value(0) }
     func time(_ t: linux_timespec) throws(Errno) -> FileTime? {
       if t.tv_nsec == omit { return nil }
@@ -92,11 +96,15 @@ func sysUtimensat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysca
       return FileTime(seconds: t.tv_sec, nanoseconds: Int32(t.tv_nsec))
     }
     times = Times(
-      accessed: try time(accessed), modified: try time(modified), isNow: accessed.tv_nsec == now && modified.tv_nsec == now)
+      accessed: try time(accessed), modified: try time(modified),
+      isNow: accessed.tv_nsec == now && modified.tv_nsec == now)
   }
   if args.a1 == 0 && args.i0 != AT_FDCWD {
     guard args.i3 == 0 else { throw .invalid }
-    try task.withFile(args.i0) { (file) throws(Errno) in try set(task, file.inode, file.path?.mount, times) }
+    try task.withFile(args.i0) { (file) throws(Errno) in
+      try set(task, file.inode, file.path?.mount, times)
+      Notify.file(file, NotifyMask.attributes)
+    }
     return .value(0)
   }
   guard args.i3 & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0 else { throw .invalid }
@@ -108,7 +116,8 @@ func sysUtime(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
   let pointer: UserPointer<Int> = args.pointer1()
   if !pointer.isNull {
     times = Times(
-      accessed: FileTime(seconds: try pointer.copyIn()), modified: FileTime(seconds: try pointer.advanced(by: 1).copyIn()))
+      accessed: FileTime(seconds: try pointer.copyIn()),
+      modified: FileTime(seconds: try pointer.advanced(by: 1).copyIn()))
   }
   return try setTimes(task, AT_FDCWD, args.a0, times, 0)
 }
@@ -120,7 +129,10 @@ func sysUtimes(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
 func sysFutimesat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   let times = try timevals(args.pointer2())
   if args.a1 == 0 && args.i0 != AT_FDCWD {
-    try task.withFile(args.i0) { (file) throws(Errno) in try set(task, file.inode, file.path?.mount, times) }
+    try task.withFile(args.i0) { (file) throws(Errno) in
+      try set(task, file.inode, file.path?.mount, times)
+      Notify.file(file, NotifyMask.attributes)
+    }
     return .value(0)
   }
   return try setTimes(task, args.i0, args.a1, times, 0)
@@ -137,7 +149,8 @@ private func setTimes(
   _ task: Task, _ directory: Int32, _ address: Int, _ times: Times, _ flags: Int32
 ) throws(Errno) -> SyscallOutcome {
   let path = try task.path(address)
-  try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0) { (inode, mount) throws(Errno) in
+  try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0, notify: NotifyMask.attributes) {
+    (inode, mount) throws(Errno) in
     try set(task, inode, mount, times)
   }
   return .value(0)

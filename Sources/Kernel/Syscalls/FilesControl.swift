@@ -10,7 +10,8 @@ func sysFcntl(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
   case F_DUPFD_CLOEXEC: return .value(try duplicate(task, args.i0, from: args.a2, closeOnExec: true))
   case F_GETFD:
     return .value(
-      try task.table.with { (table) throws(Errno) -> Int in try table.closesOnExec(Int(args.i0)) ? Int(FD_CLOEXEC) : 0 })
+      try task.table.with { (table) throws(Errno) -> Int in try table.closesOnExec(Int(args.i0)) ? Int(FD_CLOEXEC) : 0 }
+    )
   case F_SETFD:
     try task.table.with { (table) throws(Errno) in
       try table.setClosesOnExec(Int(args.i0), args.i2 & FD_CLOEXEC != 0)

@@ -15,6 +15,7 @@ func sysTruncate(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscal
   try inode.beginWriting()
   defer { inode.endWriting() }
   try Attributes.truncate(inode, args.a1)
+  Notify.file(path.dentry, NotifyMask.modify)
   return .value(0)
 }
 /// Implements Linux syscall ftruncate: truncate(2).
@@ -23,6 +24,7 @@ func sysFtruncate(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysca
   try task.withFile(args.i0) { (file) throws(Errno) in
     guard file.inode.isRegular, file.isWritable else { throw .invalid }
     try Attributes.truncate(file.inode, args.a1)
+    Notify.file(file, NotifyMask.modify)
   }
   return .value(0)
 }
@@ -40,6 +42,7 @@ func sysFallocate(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysca
     guard file.inode.isRegular else { throw .noDevice }
     if args.a2.addingReportingOverflow(args.a3).overflow { throw .fileTooBig }
     try file.allocate(args.i1, args.a2, args.a3)
+    Notify.file(file, NotifyMask.modify)
   }
   return .value(0)
 }
@@ -113,7 +116,7 @@ private func copy(
       } else {
         put = try target.writeNext(&output)
       }
-      if offset >= 0 { offset &+= put }              // below 0: the file keeps its position itself
+      if offset >= 0 { offset &+= put }  // below 0: the file keeps its position itself
       done &+= put
       if put < got { break }
     } catch {

@@ -20,6 +20,7 @@ private func listDirectory(_ task: Task, _ args: SyscallArguments, isOld: Bool) 
       defer { file.positionLock.unlock() }
       try file.readDirectory(&entries)
       if entries.count == 0, let failure = entries.failure { throw failure }
+      Notify.file(file, NotifyMask.access)
       return entries.count
     })
 }

@@ -38,7 +38,9 @@ private func check(
     if name.elementsEqual(("user." as StaticString).bytes) { throw .invalid }
     guard hasPrefix(name, "user.") else { throw .notSupported }
     if !inode.isRegular && !inode.isDirectory { throw isWrite ? .notPermitted : .noData }
-    if inode.isDirectory && inode.mode & ModeBits.sticky != 0 && isWrite && !inode.isOwned(by: c) { throw .notPermitted }
+    if inode.isDirectory && inode.mode & ModeBits.sticky != 0 && isWrite && !inode.isOwned(by: c) {
+      throw .notPermitted
+    }
     try inode.checkPermission(isWrite ? 2 : 4, c)
   }
 }

@@ -23,7 +23,8 @@ func sysMkdir(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
 func sysMkdirat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   try makeDirectory(task, args.i0, args.a1, args.i2)
 }
-private func makeDirectory(_ task: Task, _ directory: Int32, _ path: Int, _ mode: Int32) throws(Errno) -> SyscallOutcome {
+private func makeDirectory(_ task: Task, _ directory: Int32, _ path: Int, _ mode: Int32) throws(Errno) -> SyscallOutcome
+{
   let umask = task.context.with { $0.umask }
   let mode = FileType.directory | UInt32(bitPattern: mode) & 0o1777 & ~umask
   return try withWalk(task, directory, path) { (walk, c) throws(Errno) in
@@ -71,7 +72,9 @@ func sysSymlink(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscall
 func sysSymlinkat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   try makeSymbolicLink(task, args.a0, args.i1, args.a2)
 }
-private func makeSymbolicLink(_ task: Task, _ target: Int, _ directory: Int32, _ path: Int) throws(Errno) -> SyscallOutcome {
+private func makeSymbolicLink(_ task: Task, _ target: Int, _ directory: Int32, _ path: Int) throws(Errno)
+  -> SyscallOutcome
+{
   let target = try task.path(target)
   if target.isEmpty { throw .noEntry }
   return try withWalk(task, directory, path) { (walk, c) throws(Errno) in

@@ -62,8 +62,11 @@ func sysOpenat2(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscall
     let rest = try pointer.cast(to: UInt8.self).offset(bytes: 24).copyIn(count: size - 24)
     for byte in rest where byte != 0 { throw .tooBig }
   }
-  let flags = try pointer.copyIn(), mode = try pointer.advanced(by: 1).copyIn(), resolve = try pointer.advanced(by: 2).copyIn()
-  guard flags & ~UInt64(UInt32(bitPattern: validOpenFlags)) == 0, mode & ~0o7777 == 0, resolve & ~0x3f == 0 else { throw .invalid }
+  let flags = try pointer.copyIn(), mode = try pointer.advanced(by: 1).copyIn(),
+    resolve = try pointer.advanced(by: 2).copyIn()
+  guard flags & ~UInt64(UInt32(bitPattern: validOpenFlags)) == 0, mode & ~0o7777 == 0, resolve & ~0x3f == 0 else {
+    throw .invalid
+  }
   let open = Int32(truncatingIfNeeded: flags)
   if mode != 0 && open & (O_CREAT | 0o20000000) == 0 { throw .invalid }
   if open & O_PATH != 0 && open & ~(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC) != 0 { throw .invalid }
@@ -96,7 +99,7 @@ func sysClose(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
 func sysCloseRange(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   let first = Int(UInt32(bitPattern: args.i0)), last = Int(UInt32(bitPattern: args.i1))
   guard args.i2 & ~6 == 0, first <= last else { throw .invalid }
-  if args.i2 & 2 != 0 && task.table.with({ $0.users > 1 }) {                  // CLOSE_RANGE_UNSHARE
+  if args.i2 & 2 != 0 && task.table.with({ $0.users > 1 }) {  // CLOSE_RANGE_UNSHARE
     let copy = task.table.with { $0.copy() }
     let old = task.table.object
     task.setFiles(copy)
@@ -106,7 +109,7 @@ func sysCloseRange(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysc
     var at = first
     while let descriptor = table.next(from: at), descriptor <= last {
       at = descriptor + 1
-      if args.i2 & 4 != 0 {                                                     // CLOSE_RANGE_CLOEXEC
+      if args.i2 & 4 != 0 {  // CLOSE_RANGE_CLOEXEC
         _ = try? table.setClosesOnExec(descriptor, true)
       } else {
         _ = try? table.close(descriptor, task)
@@ -142,7 +145,8 @@ func sysDup3(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOut
 private func replace(_ task: Task, _ old: Int32, _ new: Int32, closeOnExec: Bool) throws(Errno) -> SyscallOutcome {
   guard new >= 0, Int(new) < task.descriptorLimit else { throw .badDescriptor }
   let replaced = try task.withAnyFile(old) { (file) throws(Errno) -> File? in
-    try task.table.with { (table) throws(Errno) -> File? in try table.exchange(Int(new), file, closeOnExec: closeOnExec) }
+    try task.table.with { (table) throws(Errno) -> File? in try table.exchange(Int(new), file, closeOnExec: closeOnExec)
+    }
   }
   if let replaced { task.table.with { table in _ = try? table.release(replaced, task) } }
   return .value(Int(new))

@@ -4,6 +4,11 @@ import Machine
 // read(2), write(2), their vectors and positions, lseek(2).
 
 extension File {
+  /// `count`, after those who watch the file were told that so much was moved.
+  @inline(__always) final func told(_ count: Int, _ mask: UInt32) -> Int {
+    if count > 0 { Notify.file(self, mask) }
+    return count
+  }
   /// Runs `body` with the position to itself: nobody else can have it where this task holds the only reference.
   @inline(__always)
   final func withPosition<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
@@ -45,7 +50,7 @@ func sysRead(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOut
       guard file.isReadable else { throw .badDescriptor }
       guard args.a2 >= 0 else { throw .fault }
       var buffers = IOBuffers(args.pointer1(), count: args.a2)
-      return try file.readNext(&buffers)
+      return file.told(try file.readNext(&buffers), NotifyMask.access)
     })
 }
 /// Implements Linux syscall write(2).
@@ -55,7 +60,7 @@ func sysWrite(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
       guard file.isWritable else { throw .badDescriptor }
       guard args.a2 >= 0 else { throw .fault }
       var buffers = IOBuffers(args.pointer1(), count: args.a2)
-      return try file.writeNext(&buffers)
+      return file.told(try file.writeNext(&buffers), NotifyMask.modify)
     })
 }
 /// Implements Linux syscall pread64: pread(2).
@@ -67,7 +72,7 @@ func sysPread64(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscall
       guard file.isReadable else { throw .badDescriptor }
       guard args.a2 >= 0 else { throw .fault }
       var buffers = IOBuffers(args.pointer1(), count: args.a2)
-      return try file.read(&buffers, at: args.a3)
+      return file.told(try file.read(&buffers, at: args.a3), NotifyMask.access)
     })
 }
 /// Implements Linux syscall pwrite64: pwrite(2).
@@ -80,7 +85,7 @@ func sysPwrite64(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscal
       guard args.a2 >= 0 else { throw .fault }
       var buffers = IOBuffers(args.pointer1(), count: args.a2)
       var offset = args.a3
-      return try file.write(&buffers, at: &offset)
+      return file.told(try file.write(&buffers, at: &offset), NotifyMask.modify)
     })
 }
 
@@ -120,7 +125,8 @@ private func readVector(_ task: Task, _ args: SyscallArguments, offset: Int, fla
     var buffers = try IOBuffers(vectorAt: UInt(bitPattern: args.a1), count: args.a2)
     try checkVectorFlags(flags, file, isWrite: false)
     if buffers.count == 0 && file.inode.isRegular { return 0 }
-    return offset < 0 ? try file.readNext(&buffers) : try file.read(&buffers, at: offset)
+    let count = offset < 0 ? try file.readNext(&buffers) : try file.read(&buffers, at: offset)
+    return file.told(count, NotifyMask.access)
   }
 }
 private func writeVector(_ task: Task, _ args: SyscallArguments, offset: Int, flags: Int32) throws(Errno) -> Int {
@@ -130,17 +136,17 @@ private func writeVector(_ task: Task, _ args: SyscallArguments, offset: Int, fl
     var buffers = try IOBuffers(vectorAt: UInt(bitPattern: args.a1), count: args.a2)
     try checkVectorFlags(flags, file, isWrite: true)
     if buffers.count == 0 { return 0 }
-    if offset < 0 { return try file.writeNext(&buffers) }
+    if offset < 0 { return file.told(try file.writeNext(&buffers), NotifyMask.modify) }
     var offset = offset
-    return try file.write(&buffers, at: &offset)
+    return file.told(try file.write(&buffers, at: &offset), NotifyMask.modify)
   }
 }
 /// RWF_*: what asks for nothing that a file does not do anyway is fine.
 private func checkVectorFlags(_ flags: Int32, _ file: File, isWrite: Bool) throws(Errno) {
   if flags == 0 { return }
-  var known: Int32 = 1 | 2 | 4                       // RWF_HIPRI, RWF_DSYNC, RWF_SYNC
-  if file.inode.isRegular || file.isNonBlocking { known |= 8 }           // RWF_NOWAIT
-  if isWrite && file.flags & O_APPEND != 0 { known |= 16 }               // RWF_APPEND
+  var known: Int32 = 1 | 2 | 4  // RWF_HIPRI, RWF_DSYNC, RWF_SYNC
+  if file.inode.isRegular || file.isNonBlocking { known |= 8 }  // RWF_NOWAIT
+  if isWrite && file.flags & O_APPEND != 0 { known |= 16 }  // RWF_APPEND
   if flags & ~known != 0 { throw .notSupported }
 }
 

@@ -49,7 +49,9 @@ func sysNewfstatat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysc
 private func statPath(
   _ task: Task, _ directory: Int32, _ address: Int, _ flags: Int32, _ out: UserPointer<linux_stat>
 ) throws(Errno) -> SyscallOutcome {
-  guard flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE) == 0 else { throw .invalid }
+  guard flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE) == 0 else {
+    throw .invalid
+  }
   let path = try statPathArgument(task, address, flags)
   let status = try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
     (inode, _) throws(Errno) -> FileStatus in try inode.status()
@@ -144,7 +146,7 @@ func sysFaccessat2(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysc
 private func checkAccess(
   _ task: Task, _ directory: Int32, _ address: Int, _ mode: Int32, _ flags: Int32
 ) throws(Errno) -> SyscallOutcome {
-  let effective: Int32 = 0x200                                   // AT_EACCESS
+  let effective: Int32 = 0x200  // AT_EACCESS
   guard mode & ~7 == 0, flags & ~(effective | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0 else { throw .invalid }
   let path = try task.path(address)
   let c = flags & effective != 0 ? task.credentials.borrowed.object : realCredentials(task)
@@ -203,7 +205,7 @@ private func copyOut(_ fileSystem: FileSystem, _ mount: Mount?, _ out: UserPoint
   b.f_ffree = Int(truncatingIfNeeded: s.freeFiles)
   b.f_namelen = s.nameLength
   b.f_fsid.val.0 = Int32(bitPattern: fileSystem.device)
-  var flags = 0x20                                               // ST_VALID
+  var flags = 0x20  // ST_VALID
   if let mount {
     if mount.isReadOnly { flags |= 1 }
     if mount.has(MS_NOSUID) { flags |= 2 }

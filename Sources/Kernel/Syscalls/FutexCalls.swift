@@ -26,7 +26,8 @@ func sysFutex(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutco
         : ClockDeadline(clock: isRealtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, nanoseconds: time)
     }
     let wait = FutexWait(
-      address: address, value: value, bitset: command == FUTEX_WAIT ? .max : third, isPrivate: isPrivate, deadline: deadline)
+      address: address, value: value, bitset: command == FUTEX_WAIT ? .max : third, isPrivate: isPrivate,
+      deadline: deadline)
     return try wait.run(task)
   case FUTEX_WAKE_BITSET:
     return .value(try task.futexWake(address, a.i2, isPrivate: isPrivate, bitset: third))

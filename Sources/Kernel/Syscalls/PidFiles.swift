@@ -16,7 +16,7 @@ func sysPidfdOpen(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Sysca
 /// Implements pidfd_send_signal(2). Errors: EBADF, EINVAL, EPERM, ESRCH, EFAULT.
 func sysPidfdSendSignal(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   let signal = args.i1
-  guard args.i3 == 0 || args.i3 == 2 else { throw .invalid }     // PIDFD_SIGNAL_THREAD_GROUP
+  guard args.i3 == 0 || args.i3 == 2 else { throw .invalid }  // PIDFD_SIGNAL_THREAD_GROUP
   let target = try task.withPidFile(args.i0) { (file) throws(Errno) in file.process }
   var info = task.userInfo(signal)
   if args.a2 != 0 {

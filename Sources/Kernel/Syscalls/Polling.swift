@@ -29,9 +29,10 @@ func sysPpoll(_ task: Task, _ arguments: SyscallArguments) throws(Errno) -> Sysc
   let result = withTemporaryMask(task, arguments.pointer3(), arguments.a4) { () throws(Errno) -> Int in
     try poll(task, arguments.pointer0(), arguments.a1, timeout)
   }
-  return .value(try finish(result, timeout) { (left) throws(Errno) in
-    if !time.isNull { try time.copyOut(timespec(left)) }
-  })
+  return .value(
+    try finish(result, timeout) { (left) throws(Errno) in
+      if !time.isNull { try time.copyOut(timespec(left)) }
+    })
 }
 
 /// Implements Linux syscall select(2).
@@ -46,13 +47,14 @@ func sysSelect(_ task: Task, _ arguments: SyscallArguments) throws(Errno) -> Sys
   }
   let result: Result<Int, Errno>
   do throws(Errno) { result = .success(try select(task, arguments, timeout)) } catch { result = .failure(error) }
-  return .value(try finish(result, timeout) { (left) throws(Errno) in
-    if time.isNull { return }
-    var value = linux_timeval()
-    value.tv_sec = .init(truncatingIfNeeded: left / 1_000_000_000)
-    value.tv_usec = .init(truncatingIfNeeded: left % 1_000_000_000 / 1000)
-    try time.copyOut(value)
-  })
+  return .value(
+    try finish(result, timeout) { (left) throws(Errno) in
+      if time.isNull { return }
+      var value = linux_timeval()
+      value.tv_sec = .init(truncatingIfNeeded: left / 1_000_000_000)
+      value.tv_usec = .init(truncatingIfNeeded: left % 1_000_000_000 / 1000)
+      try time.copyOut(value)
+    })
 }
 
 /// Implements Linux syscall pselect6: select(2).
@@ -70,16 +72,18 @@ func sysPselect6(_ task: Task, _ arguments: SyscallArguments) throws(Errno) -> S
   let result = withTemporaryMask(task, mask, maskSize) { () throws(Errno) -> Int in
     try select(task, arguments, timeout)
   }
-  return .value(try finish(result, timeout) { (left) throws(Errno) in
-    if !time.isNull { try time.copyOut(timespec(left)) }
-  })
+  return .value(
+    try finish(result, timeout) { (left) throws(Errno) in
+      if !time.isNull { try time.copyOut(timespec(left)) }
+    })
 }
 
 /// Errors: EFAULT, EINVAL.
 func copyInTimeout(_ time: UserPointer<linux_timespec>) throws(Errno) -> PollTimeout {
   if time.isNull { return .never }
   let value = try time.copyIn()
-  return try PollTimeout(seconds: Int(truncatingIfNeeded: value.tv_sec), nanoseconds: Int(truncatingIfNeeded: value.tv_nsec))
+  return try PollTimeout(
+    seconds: Int(truncatingIfNeeded: value.tv_sec), nanoseconds: Int(truncatingIfNeeded: value.tv_nsec))
 }
 
 private func timespec(_ nanoseconds: UInt64) -> linux_timespec {
@@ -168,7 +172,9 @@ private func select(_ task: Task, _ arguments: SyscallArguments, _ timeout: Poll
   let count = min(Int(arguments.i0), 1 << 20)
   let needed = SelectSets.size(count) &* 6
   return try task.withPoller { (poller) throws(Errno) -> Int in
-    if needed <= poller.scratch.count { return try select(task, poller, poller.scratch.bytes, count, arguments, timeout) }
+    if needed <= poller.scratch.count {
+      return try select(task, poller, poller.scratch.bytes, count, arguments, timeout)
+    }
     let buffer = try KernelBuffer(count: needed)
     return try select(task, poller, buffer.bytes, count, arguments, timeout)
   }

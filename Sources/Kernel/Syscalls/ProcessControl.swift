@@ -60,7 +60,7 @@ func sysPrctl(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
   case PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_GET_SECUREBITS, PR_SET_SECUREBITS, PR_GET_KEEPCAPS, PR_SET_KEEPCAPS,
     PR_CAP_AMBIENT:
     return .value(try controlCapabilities(task, args))
-  case PR_SET_VMA: throw .invalid              // C libraries ask in passing
+  case PR_SET_VMA: throw .invalid  // C libraries ask in passing
   default: throw missing(args.i0)
   }
   return .value(0)

@@ -177,9 +177,13 @@ func sysGetpid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
 /// Implements gettid(2).
 func sysGettid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome { .value(task.id) }
 /// Implements getppid(2).
-func sysGetppid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome { .value(task.process.parentID) }
+func sysGetppid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
+  .value(task.process.parentID)
+}
 /// Implements getpgrp(2).
-func sysGetpgrp(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome { .value(task.process.group.id) }
+func sysGetpgrp(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
+  .value(task.process.group.id)
+}
 /// Implements getpgid(2).
 func sysGetpgid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   .value(try processOrSelf(task, args.i0).group.id)
@@ -194,7 +198,9 @@ func sysSetpgid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscall
   return .value(0)
 }
 /// Implements setsid(2).
-func sysSetsid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome { .value(try task.makeSession()) }
+func sysSetsid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
+  .value(try task.makeSession())
+}
 
 /// The process that `id` names, which may be any of its threads'; 0 is the caller's. Errors: ESRCH.
 func processOrSelf(_ task: Task, _ id: Int32) throws(Errno) -> Process {

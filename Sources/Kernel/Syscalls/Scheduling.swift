@@ -121,7 +121,7 @@ func sysSchedRrGetInterval(_ task: Task, _ args: SyscallArguments) throws(Errno)
   return .value(0)
 }
 
-private var attributeSize: Int { 56 }          // of this kernel's struct sched_attr
+private var attributeSize: Int { 56 }  // of this kernel's struct sched_attr
 private var firstAttributeSize: Int { 48 }
 
 /// Implements sched_setattr(2). Errors: E2BIG, EINVAL, EOPNOTSUPP for utilisation clamps.

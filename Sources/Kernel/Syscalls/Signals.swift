@@ -140,7 +140,8 @@ func sysRtSigqueueinfo(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Sys
 /// Implements rt_tgsigqueueinfo(2). Errors: as rt_sigqueueinfo(2).
 func sysRtTgsigqueueinfo(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
   guard a.i0 > 0, a.i1 > 0 else { throw .invalid }
-  let info = try queuedInfo(task, a.a3, a.i2, to: a.i1 == Int32(truncatingIfNeeded: task.id) ? Int32(truncatingIfNeeded: task.process.id) : 0)
+  let info = try queuedInfo(
+    task, a.a3, a.i2, to: a.i1 == Int32(truncatingIfNeeded: task.id) ? Int32(truncatingIfNeeded: task.process.id) : 0)
   try task.kill(findTask(a.i0, a.i1), info)
   return .value(0)
 }

@@ -139,7 +139,8 @@ private func receive(
     closeOnExec: flags & MessageFlags.closeOnExec != 0)
   if header.name != 0 {
     let bytes = received.name.map { UnixAddress.encoded($0) } ?? []
-    try UserPointer<UInt8>(UInt(header.name)).copyOut(Array(bytes.prefix(max(0, Int(Int32(bitPattern: header.namelen))))))
+    try UserPointer<UInt8>(UInt(header.name)).copyOut(
+      Array(bytes.prefix(max(0, Int(Int32(bitPattern: header.namelen))))))
     try pointer.offset(bytes: 8).cast(to: UInt32.self).copyOut(UInt32(bytes.count))
   }
   try pointer.offset(bytes: 40).cast(to: UInt64.self).copyOut(used)

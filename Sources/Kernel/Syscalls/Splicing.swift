@@ -3,10 +3,10 @@ import Machine
 
 // <fcntl.h> of the C library has these; the kernel's headers keep them to themselves.
 private enum SpliceFlags {
-  static var move: UInt32 { 1 }                // a hint, which Linux ignores too
+  static var move: UInt32 { 1 }  // a hint, which Linux ignores too
   static var nonBlock: UInt32 { 2 }
-  static var more: UInt32 { 4 }                // likewise
-  static var gift: UInt32 { 8 }                // likewise
+  static var more: UInt32 { 4 }  // likewise
+  static var gift: UInt32 { 8 }  // likewise
   static var all: UInt32 { 15 }
 }
 

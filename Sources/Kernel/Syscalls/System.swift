@@ -37,7 +37,7 @@ public let systemNames = KernelGlobal<SystemNames>()
 func sysUname(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   var result: [UInt8] = []
   result.reserveCapacity(390)
-  let machine: StaticString = task.process.personality & 0xff == 8 ? "i686" : "x86_64"    // PER_LINUX32
+  let machine: StaticString = task.process.personality & 0xff == 8 ? "i686" : "x86_64"  // PER_LINUX32
   let (host, domain) = systemNames.with { ($0.host, $0.domain) }
   for field in [
     SystemNames.system.bytes, host, SystemNames.release.bytes, SystemNames.version.bytes, machine.bytes, domain,
@@ -170,7 +170,7 @@ func sysReboot(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
   default: throw .invalid
   }
   switch UInt32(truncatingIfNeeded: args.a2) {
-  case 0: return .value(0)                     // Ctrl-Alt-Del is off, as there is none
+  case 0: return .value(0)  // Ctrl-Alt-Del is off, as there is none
   case 0x0123_4567, 0xcdef_0123, 0x4321_fedc, 0xa1b2_c3d4:
     Log.notice("reboot: power down")
     powerOff(0)
@@ -205,7 +205,9 @@ func sysUnshare(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscall
     throw .invalid
   }
   if flags & UInt64(CLONE_FILES) != 0 { task.unshareFiles() }
-  if flags & UInt64(CLONE_FS) != 0, let context = task.fileSystem.borrowed { task.setFileSystem(context.with { $0.copy() }) }
+  if flags & UInt64(CLONE_FS) != 0, let context = task.fileSystem.borrowed {
+    task.setFileSystem(context.with { $0.copy() })
+  }
   return .value(0)
 }
 

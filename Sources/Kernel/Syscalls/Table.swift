@@ -2,6 +2,8 @@ import Machine
 
 /// Every system call of Linux on x86-64, by number. Constant data: no row is made at run time.
 /// The numbers are those of <asm/unistd_64.h>; a test compares the names.
+// One row, one line.
+// swift-format-ignore
 let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("read", "fd buf:out size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRead(t, a) },  // 0
   SyscallEntry("write", "fd buf:in size") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWrite(t, a) },  // 1
@@ -32,9 +34,9 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("msync", "ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMsync(t, a) },  // 26
   SyscallEntry("mincore", "ptr size buf:out") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMincore(t, a) },  // 27
   SyscallEntry("madvise", "ptr size int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMadvise(t, a) },  // 28
-  SyscallEntry("shmget"),  // 29
-  SyscallEntry("shmat"),  // 30
-  SyscallEntry("shmctl"),  // 31
+  SyscallEntry("shmget", "hex size octal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShmget(t, a) },  // 29
+  SyscallEntry("shmat", "int ptr octal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShmat(t, a) },  // 30
+  SyscallEntry("shmctl", "int int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShmctl(t, a) },  // 31
   SyscallEntry("dup", "fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysDup(t, a) },  // 32
   SyscallEntry("dup2", "fd fd") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysDup2(t, a) },  // 33
   SyscallEntry("pause", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPause(t, a) },  // 34
@@ -70,7 +72,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("semget"),  // 64
   SyscallEntry("semop"),  // 65
   SyscallEntry("semctl"),  // 66
-  SyscallEntry("shmdt"),  // 67
+  SyscallEntry("shmdt", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysShmdt(t, a) },  // 67
   SyscallEntry("msgget"),  // 68
   SyscallEntry("msgsnd"),  // 69
   SyscallEntry("msgrcv"),  // 70
@@ -256,9 +258,9 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("keyctl"),  // 250
   SyscallEntry("ioprio_set", "int int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysIoprioSet(t, a) },  // 251
   SyscallEntry("ioprio_get", "int int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysIoprioGet(t, a) },  // 252
-  SyscallEntry("inotify_init"),  // 253
-  SyscallEntry("inotify_add_watch"),  // 254
-  SyscallEntry("inotify_rm_watch"),  // 255
+  SyscallEntry("inotify_init", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysInotifyInit(t, a) },  // 253
+  SyscallEntry("inotify_add_watch", "fd path hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysInotifyAddWatch(t, a) },  // 254
+  SyscallEntry("inotify_rm_watch", "fd int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysInotifyRmWatch(t, a) },  // 255
   SyscallEntry("migrate_pages"),  // 256
   SyscallEntry("openat", "dirfd path flags:open mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysOpenat(t, a) },  // 257
   SyscallEntry("mkdirat", "dirfd path mode") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMkdirat(t, a) },  // 258
@@ -297,7 +299,7 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("epoll_create1", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate1(t, a) },  // 291
   SyscallEntry("dup3", "fd fd flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysDup3(t, a) },  // 292
   SyscallEntry("pipe2", "ptr flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe2(t, a) },  // 293
-  SyscallEntry("inotify_init1"),  // 294
+  SyscallEntry("inotify_init1", "flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysInotifyInit1(t, a) },  // 294
   SyscallEntry("preadv", "fd iovec int offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPreadv(t, a) },  // 295
   SyscallEntry("pwritev", "fd iovec int offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwritev(t, a) },  // 296
   SyscallEntry("rt_tgsigqueueinfo", "pid pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtTgsigqueueinfo(t, a) },  // 297

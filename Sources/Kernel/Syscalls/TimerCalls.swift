@@ -101,10 +101,11 @@ func sysTimerCreate(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Syscal
 private func checkedNotice(_ task: Task, _ event: TimerEvent) throws(Errno) -> TimerNotice {
   var notice = TimerNotice(signal: event.signal, value: event.value)
   switch event.notify {
-  case 1: notice.signal = 0                              // SIGEV_NONE
+  case 1: notice.signal = 0  // SIGEV_NONE
   case 0, 2: guard Signal.isValid(event.signal) else { throw .invalid }
-  case 4:                                                // SIGEV_THREAD_ID
-    guard Signal.isValid(event.signal), let thread = Processes.findTask(Int(event.thread)), thread.process === task.process
+  case 4:  // SIGEV_THREAD_ID
+    guard Signal.isValid(event.signal), let thread = Processes.findTask(Int(event.thread)),
+      thread.process === task.process
     else { throw .invalid }
     notice.thread = thread.id
   default: throw .invalid

@@ -143,7 +143,9 @@ enum TraceArgument {
   }
   private static func time(_ address: Int) -> String {
     if address == 0 { return "NULL" }
-    guard let time = try? UserPointer<linux_timespec>(UInt(bitPattern: address)).copyIn() else { return hexadecimal(address) }
+    guard let time = try? UserPointer<linux_timespec>(UInt(bitPattern: address)).copyIn() else {
+      return hexadecimal(address)
+    }
     return "{tv_sec=\(time.tv_sec), tv_nsec=\(time.tv_nsec)}"
   }
   private static func flags(_ value: Int, _ names: [TraceFlag], zero: String) -> String {

@@ -76,7 +76,9 @@ extension Task {
       unlink(child)
       throw error
     }
-    if request.has(CLONE_PARENT_SETTID) { try? UserPointer<Int32>(request.parentTid).copyOut(Int32(truncatingIfNeeded: id)) }
+    if request.has(CLONE_PARENT_SETTID) {
+      try? UserPointer<Int32>(request.parentTid).copyOut(Int32(truncatingIfNeeded: id))
+    }
     let completion = request.has(CLONE_VFORK) ? Completion() : nil
     child.vfork = completion
     processTree.with { _ = $0.forks.add(1, ordering: .relaxed) }
@@ -192,7 +194,7 @@ extension Task {
       }
       new.parent = parent
       parent.with { $0.children.append(new) }
-      Borrowed(new).retain()                 // the tree's, until it is reaped
+      Borrowed(new).retain()  // the tree's, until it is reaped
       pids.with {
         $0.set(process: new, new.id)
         $0.set(task: child, child.id)

@@ -38,7 +38,9 @@ extension Credentials {
       new.real = real
     }
     if effective != .max {
-      if effective != old.real && effective != old.effective && effective != old.saved && !isAble { throw .notPermitted }
+      if effective != old.real && effective != old.effective && effective != old.saved && !isAble {
+        throw .notPermitted
+      }
       new.effective = effective
     }
     if real != .max || (effective != .max && effective != old.real) { new.saved = new.effective }

@@ -2,7 +2,7 @@ import Machine
 
 /// The neighbours of an element on one of the lists that its class can be on at a time.
 public struct Neighbours<Element: AnyObject> {
-  var next: Borrowed<Element>?       // on the same list, whose lock keeps it whole
+  var next: Borrowed<Element>?  // on the same list, whose lock keeps it whole
   var previous: Borrowed<Element>?
   public init() {
     next = nil

@@ -44,5 +44,7 @@ extension Task {
     }
     return descriptor
   }
-  func closePidFile(_ descriptor: Int) { try? table.with { (table) throws(Errno) in try table.close(descriptor, self) } }
+  func closePidFile(_ descriptor: Int) {
+    try? table.with { (table) throws(Errno) in try table.close(descriptor, self) }
+  }
 }

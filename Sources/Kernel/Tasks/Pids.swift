@@ -32,7 +32,7 @@ public final class Pids {
     var chunks = ReferenceTable<Chunk>(capacity: Pids.maximum / Pids.chunkSize)
     var last = 0
     var tasks = 0
-    init() { used[0] = 1 }           // 0 is nobody's
+    init() { used[0] = 1 }  // 0 is nobody's
   }
   private let state: SpinLock<State>
 

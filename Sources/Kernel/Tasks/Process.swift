@@ -4,8 +4,8 @@ import Machine
 /// Where a process is in its life.
 public enum ProcessState: Sendable {
   case running
-  case zombie        // all its threads are gone; its parent has not waited for it
-  case dead          // reaped: nobody finds it any more
+  case zombie  // all its threads are gone; its parent has not waited for it
+  case dead  // reaped: nobody finds it any more
 }
 
 /// A thread group: what Linux shares among the threads of a process.
@@ -101,7 +101,7 @@ public struct ProcessThreads: ~Copyable {
   /// The process's status where neither decided it: the leader's own.
   var leaderStatus: Int32 = 0
   /// The thread that waits in execve(2) for all others to go.
-  var executing: Borrowed<Task>?         // it clears this itself
+  var executing: Borrowed<Task>?  // it clears this itself
   /// Used by threads that are gone.
   var usage = ResourceUsage()
   init() {}

@@ -22,7 +22,7 @@ public final class Session {
   // All under `processTree`:
   var groups = 0
   /// The leader while it lives.
-  var leader: Borrowed<Process>?          // cleared when it exits
+  var leader: Borrowed<Process>?  // cleared when it exits
   private var controllingTerminal = OwnedOptional<Terminal>()
 
   init(id: Int) { self.id = id }

@@ -10,7 +10,8 @@ extension Task {
     return credentials.borrowed.with { mine in
       if mine.has(CAP_SYS_PTRACE) { return true }
       let isSame =
-        mine.uid == its.euid && mine.uid == its.suid && mine.uid == its.uid && mine.gid == its.egid && mine.gid == its.sgid
+        mine.uid == its.euid && mine.uid == its.suid && mine.uid == its.uid && mine.gid == its.egid
+        && mine.gid == its.sgid
         && mine.gid == its.gid
       return isSame && other.process.dumpable == 1 && its.permitted & ~mine.permitted == 0
     }

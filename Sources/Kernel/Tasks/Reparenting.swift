@@ -175,7 +175,9 @@ private func releaseIfOrphaned(_ group: Borrowed<ProcessGroup>, leaving: Process
     let wasTie = parent.with { parent in
       !parent.membership.borrowed.with { $0 === group || $0.session !== group.session }
     }
-    guard wasTie, isOrphaned(group, ignoring: leaving.parent.map({ $0 == parent }) == true ? leaving : nil) else { return }
+    guard wasTie, isOrphaned(group, ignoring: leaving.parent.map({ $0 == parent }) == true ? leaving : nil) else {
+      return
+    }
     guard group.members.contains({ $0.state == .running && $0.signals.isStopped }) else { return }
     group.members.forEach { member in
       sendKernelSignal(SIGHUP, to: member)

@@ -13,7 +13,7 @@ public final class Task: Thread {
   let futexWaiter = FutexWaiter()
   // The four are changed by the task itself (execve, unshare, setuid…), or by whoever made it before it starts.
   public var credentials: Owned<Credentials>
-  public var files: OwnedOptional<FileTable>            // nil once it exits
+  public var files: OwnedOptional<FileTable>  // nil once it exits
   public var fileSystem: OwnedOptional<FileSystemContext>
   public var addressSpace: OwnedOptional<AddressSpace>  // nil for kernel threads and once it exits
   /// The call that it is in, for strace and for what an interrupted call goes on with.
@@ -26,7 +26,7 @@ public final class Task: Thread {
   var faultAddress: UInt = 0, faultCount = 0
   /// The other address space that it works in just now: `AddressSpace.visit` keeps it alive.
   var visited: Borrowed<AddressSpace>?
-  var threadNeighbours = Neighbours<Task>()             // of `process`'s threads, under its lock
+  var threadNeighbours = Neighbours<Task>()  // of `process`'s threads, under its lock
 
   // MARK: set at birth, used by the task itself
 
@@ -98,4 +98,9 @@ extension Task {
   public static func withCurrentTask<R: ~Copyable, E: Error>(_ body: (Task) throws(E) -> R) throws(E) -> R {
     try Thread.withCurrentSubclass(of: Task.self, body)
   }
+}
+
+extension Task {
+  /// The id of the process that runs this; 0 for a kernel thread.
+  static var currentProcessID: Int { Thread.withCurrent { ($0 as? Task)?.process.id ?? 0 } }
 }

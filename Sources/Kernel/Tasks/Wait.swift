@@ -46,7 +46,7 @@ extension Task {
 extension Process {
   /// One look at the children. Errors: ECHILD where none could ever do.
   fileprivate func look(_ request: WaitRequest, _ task: Task) throws(Errno) -> WaitResult? {
-    var reaped: Borrowed<Process>?           // with the tree's count, until it is released below
+    var reaped: Borrowed<Process>?  // with the tree's count, until it is released below
     var isAny = false
     let found = withProcessTree { () -> WaitResult? in
       var at = children.first

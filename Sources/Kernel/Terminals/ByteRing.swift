@@ -3,7 +3,7 @@ import Machine
 /// A queue of bytes of a fixed capacity, a power of two.
 struct ByteRing: ~Copyable {
   private var bytes: [UInt8]
-  private var head = 0             // both count on for ever; the index is their low bits
+  private var head = 0  // both count on for ever; the index is their low bits
   private var tail = 0
   private var mask: Int { bytes.count &- 1 }
 

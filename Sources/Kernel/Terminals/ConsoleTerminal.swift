@@ -31,7 +31,9 @@ public final class ConsoleTerminal: Terminal {
 
   /// Over descriptors 0 and 1. Errors: EBADF, ENOMEM.
   init() throws(Errno) {
-    guard let input = HostDescriptor.inherited(0), let output = HostDescriptor.inherited(1) else { throw .badDescriptor }
+    guard let input = HostDescriptor.inherited(0), let output = HostDescriptor.inherited(1) else {
+      throw .badDescriptor
+    }
     self.input = input
     self.output = output
     inputReadiness = HostReadiness(descriptor: 0, queue: queue)
@@ -71,7 +73,11 @@ public final class ConsoleTerminal: Terminal {
             if input.readiness(LINUX_EPOLLIN) != 0 { isReady = true } else { try? inputReadiness.watch(LINUX_EPOLLIN) }
           }
           if hasOutput {
-            if output.readiness(LINUX_EPOLLOUT) != 0 { isReady = true } else { try? outputReadiness.watch(LINUX_EPOLLOUT) }
+            if output.readiness(LINUX_EPOLLOUT) != 0 {
+              isReady = true
+            } else {
+              try? outputReadiness.watch(LINUX_EPOLLOUT)
+            }
           }
           return isReady
         }
@@ -204,10 +210,10 @@ public final class ConsoleTerminal: Terminal {
           screen.start += try output.write(screen.buffer.bytes.slice(screen.start, screen.end - screen.start))
         } catch {
           if error == .wouldBlock { return false }
-          screen.start = screen.end              // the terminal is gone
+          screen.start = screen.end  // the terminal is gone
         }
       }
-      writers.wakeAll(events: LINUX_EPOLLOUT)    // tcdrain(3)
+      writers.wakeAll(events: LINUX_EPOLLOUT)  // tcdrain(3)
       return true
     }
   }

@@ -40,9 +40,15 @@ final class ControlSocket: IOWatcher {
     while socket.readiness(LINUX_EPOLLIN) != 0 {
       let count: Int
       do throws(Errno) { count = try socket.read(message.bytes) } catch { return }
-      if count != ControlSocket.size { return }    // the tool is gone, and takes the machine with it
+      if count != ControlSocket.size { return }  // the tool is gone, and takes the machine with it
       let kind = Int(message.bytes.load(0, as: martlet_message.self).kind)
-      if kind == MARTLET_STOP { StopBarrier.close() } else if kind == MARTLET_CONTINUE { StopBarrier.open() } else { post() }
+      if kind == MARTLET_STOP {
+        StopBarrier.close()
+      } else if kind == MARTLET_CONTINUE {
+        StopBarrier.open()
+      } else {
+        post()
+      }
     }
     do throws(Errno) { try arm(LINUX_EPOLLIN) } catch {}
   }

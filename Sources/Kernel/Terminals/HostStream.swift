@@ -117,7 +117,7 @@ public final class HostStream: File {
   private func wait(_ readiness: HostReadiness, _ events: UInt32) throws(Errno) {
     try readiness.queue.wait { () throws(Errno) -> Bool in
       if descriptor.readiness(events) != 0 { return true }
-      try readiness.watch(events)          // fires at once where it became ready meanwhile
+      try readiness.watch(events)  // fires at once where it became ready meanwhile
       return false
     }
   }
@@ -153,7 +153,8 @@ public final class HostStream: File {
     switch Int32(bitPattern: request) {
     case FIONREAD: try UserPointer<Int32>(argument).copyOut(try descriptor.bytesWaiting())
     case TCGETS: try UserPointer<linux_termios>(argument).copyOut(linux_termios(try descriptor.terminalAttributes()))
-    case Int32(bitPattern: LINUX_TCGETS2): try UserPointer<termios2>(argument).copyOut(try descriptor.terminalAttributes())
+    case Int32(bitPattern: LINUX_TCGETS2):
+      try UserPointer<termios2>(argument).copyOut(try descriptor.terminalAttributes())
     case TIOCGWINSZ: try UserPointer<linux_winsize>(argument).copyOut(try descriptor.windowSize())
     case FIONBIO:
       flags = try UserPointer<Int32>(argument).copyIn() != 0 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK

@@ -56,7 +56,8 @@ enum HostIdentity {
 
 /// A device number of the host in the guest's 32 bits.
 func deviceNumber(hostDevice device: UInt) -> UInt32 {
-  deviceNumber(UInt32(truncatingIfNeeded: device >> 8 & 0xfff), UInt32(truncatingIfNeeded: device & 0xff | device >> 12 & 0xfff00))
+  deviceNumber(
+    UInt32(truncatingIfNeeded: device >> 8 & 0xfff), UInt32(truncatingIfNeeded: device & 0xff | device >> 12 & 0xfff00))
 }
 
 extension FileStatus {
@@ -73,8 +74,11 @@ extension FileStatus {
     size = Int(status.st_size)
     blockSize = Int(status.st_blksize)
     blocks = Int(status.st_blocks)
-    accessed = FileTime(seconds: Int(bitPattern: status.st_atime), nanoseconds: Int32(truncatingIfNeeded: status.st_atime_nsec))
-    modified = FileTime(seconds: Int(bitPattern: status.st_mtime), nanoseconds: Int32(truncatingIfNeeded: status.st_mtime_nsec))
-    changed = FileTime(seconds: Int(bitPattern: status.st_ctime), nanoseconds: Int32(truncatingIfNeeded: status.st_ctime_nsec))
+    accessed = FileTime(
+      seconds: Int(bitPattern: status.st_atime), nanoseconds: Int32(truncatingIfNeeded: status.st_atime_nsec))
+    modified = FileTime(
+      seconds: Int(bitPattern: status.st_mtime), nanoseconds: Int32(truncatingIfNeeded: status.st_mtime_nsec))
+    changed = FileTime(
+      seconds: Int(bitPattern: status.st_ctime), nanoseconds: Int32(truncatingIfNeeded: status.st_ctime_nsec))
   }
 }

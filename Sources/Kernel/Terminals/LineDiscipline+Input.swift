@@ -127,7 +127,7 @@ extension LineDiscipline {
       if modes.hasLocal(ECHO) {
         finishErasing()
         if modes.hasLocal(ECHOCTL) {
-          echoRaw(94)              // ^, and back over it
+          echoRaw(94)  // ^, and back over it
           echoRaw(8)
         }
       }
@@ -202,7 +202,7 @@ extension LineDiscipline {
         head &-= 1
         first = self.byte(at: head)
       } while isContinuation(first) && head != canonicalHead
-      if isContinuation(first) { break }           // never a part of one
+      if isContinuation(first) { break }  // never a part of one
       if isWord {
         if Character8.isAlphanumeric(first) || first == 95 { hasSeenWord = true } else if hasSeenWord { break }
       }

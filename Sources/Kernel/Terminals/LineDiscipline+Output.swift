@@ -49,7 +49,7 @@ extension LineDiscipline {
   }
   mutating func finishErasing() {
     if !isErasing { return }
-    echoRaw(47)                    // the / that ends what ECHOPRT began with \
+    echoRaw(47)  // the / that ends what ECHOPRT began with \
     isErasing = false
   }
 

@@ -13,14 +13,14 @@ struct LineDiscipline: ~Copyable {
   /// What an owner must do after a call.
   struct Events: OptionSet {
     var rawValue: UInt16
-    static var readable: Events { Events(rawValue: 1) }          // readers have something to look at
-    static var writable: Events { Events(rawValue: 2) }          // writers too
-    static var output: Events { Events(rawValue: 4) }            // `out` grew
-    static var stopped: Events { Events(rawValue: 8) }           // flow control, for packet mode
+    static var readable: Events { Events(rawValue: 1) }  // readers have something to look at
+    static var writable: Events { Events(rawValue: 2) }  // writers too
+    static var output: Events { Events(rawValue: 4) }  // `out` grew
+    static var stopped: Events { Events(rawValue: 8) }  // flow control, for packet mode
     static var started: Events { Events(rawValue: 16) }
-    static var flushedInput: Events { Events(rawValue: 32) }     // by a signal character
+    static var flushedInput: Events { Events(rawValue: 32) }  // by a signal character
     static var flushedOutput: Events { Events(rawValue: 64) }
-    static var interrupt: Events { Events(rawValue: 128) }       // SIGINT to the foreground group
+    static var interrupt: Events { Events(rawValue: 128) }  // SIGINT to the foreground group
     static var quit: Events { Events(rawValue: 256) }
     static var suspend: Events { Events(rawValue: 512) }
     static var signals: Events { [.interrupt, .quit, .suspend] }
@@ -43,13 +43,13 @@ struct LineDiscipline: ~Copyable {
   var readHead = 0
   var readTail = 0
   var canonicalHead = 0
-  var isErasing = false            // between the \ and the / of ECHOPRT
+  var isErasing = false  // between the \ and the / of ECHOPRT
   var nextIsLiteral = false
   /// Canonical mode began with bytes already there: they are a line of their own.
   var echoes = ByteRing(capacity: LineDiscipline.size)
   /// Bytes that are more than ordinary under the present modes.
   private var special = [Bool](repeating: false, count: 256)
-  private(set) var isRaw = false   // nothing looks at the bytes
+  private(set) var isRaw = false  // nothing looks at the bytes
 
   init(_ modes: TerminalModes, outputCapacity: Int = 16384) {
     self.modes = modes
@@ -85,7 +85,7 @@ struct LineDiscipline: ~Copyable {
       mark(VQUIT)
       mark(VSUSP)
     }
-    special[0] = false             // _POSIX_VDISABLE
+    special[0] = false  // _POSIX_VDISABLE
     let looked: Int32 = ISTRIP | IUCLC | IGNCR | ICRNL | INLCR | IXON | PARMRK
     isRaw = modes.input & UInt32(bitPattern: looked) == 0 && modes.local & UInt32(bitPattern: ICANON | ISIG | ECHO) == 0
   }
@@ -148,7 +148,7 @@ struct LineDiscipline: ~Copyable {
     canonicalHead = readHead
     isErasing = false
     clearLineEnds()
-    events.insert(.writable)       // whoever waited for room
+    events.insert(.writable)  // whoever waited for room
   }
   /// TCOFLUSH.
   mutating func flushOutput() {

@@ -160,22 +160,22 @@ final class PseudoTerminal: Terminal {
   func controlMaster(_ task: Task, _ request: UInt32, _ argument: UInt, path: Path?) throws(Errno) -> Int {
     let pointer = UserPointer<Int32>(argument)
     switch request {
-    case 0x8004_5430: try pointer.copyOut(Int32(number))                                          // TIOCGPTN
-    case 0x4004_5431:                                                                            // TIOCSPTLCK
+    case 0x8004_5430: try pointer.copyOut(Int32(number))  // TIOCGPTN
+    case 0x4004_5431:  // TIOCSPTLCK
       let isLocked = try pointer.copyIn() != 0
       state.withLock { $0.isLocked = isLocked }
-    case 0x8004_5439: try pointer.copyOut(state.withLock { $0.isLocked } ? 1 : 0)                   // TIOCGPTLCK
+    case 0x8004_5439: try pointer.copyOut(state.withLock { $0.isLocked } ? 1 : 0)  // TIOCGPTLCK
     case UInt32(TIOCPKT):
       let isOn = try pointer.copyIn() != 0
       state.withLock { state in
         if isOn && !state.isPacket { state.packetStatus = 0 }
         state.isPacket = isOn
       }
-    case 0x8004_5438: try pointer.copyOut(state.withLock { $0.isPacket } ? 1 : 0)                   // TIOCGPKT
-    case 0x4004_5436:                                                                            // TIOCSIG
+    case 0x8004_5438: try pointer.copyOut(state.withLock { $0.isPacket } ? 1 : 0)  // TIOCGPKT
+    case 0x4004_5436:  // TIOCSIG
       guard argument >= 1 && argument <= 31 else { throw .invalid }
       if let group = state.withLock({ $0.foreground }) { sendKernelSignal(Int32(argument), to: group) }
-    case 0x5441: return try openPeer(task, Int32(truncatingIfNeeded: argument))                     // TIOCGPTPEER
+    case 0x5441: return try openPeer(task, Int32(truncatingIfNeeded: argument))  // TIOCGPTPEER
     case UInt32(FIONREAD): try pointer.copyOut(Int32(state.withLock { $0.discipline.out.count }))
     case UInt32(TIOCOUTQ): try pointer.copyOut(0)
     case UInt32(TIOCNOTTY): throw .notTerminal

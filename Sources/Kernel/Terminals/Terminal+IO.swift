@@ -103,7 +103,7 @@ extension Terminal {
 struct ReadRules {
   let readsLines: Bool
   var minimum = 0
-  private var interval: UInt64 = 0         // nanoseconds between bytes
+  private var interval: UInt64 = 0  // nanoseconds between bytes
   private(set) var deadline = Deadline.never
 
   init(_ discipline: borrowing LineDiscipline) {

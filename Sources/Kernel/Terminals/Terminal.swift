@@ -17,10 +17,10 @@ struct TerminalState: ~Copyable {
   /// The other side is gone for now (the last slave was closed) or for good (the master was).
   var otherSideClosed = false
   // Pseudo-terminals only:
-  var isLocked = false             // TIOCSPTLCK: the slave may not be opened
+  var isLocked = false  // TIOCSPTLCK: the slave may not be opened
   var openSlaves = 0
-  var slavesClosed = false         // there were some, and all are closed
-  var isPacket = false             // TIOCPKT
+  var slavesClosed = false  // there were some, and all are closed
+  var isPacket = false  // TIOCPKT
   var packetStatus: UInt8 = 0
 
   init(_ modes: TerminalModes) { discipline = LineDiscipline(modes) }

@@ -22,7 +22,9 @@ enum GuestClock {
       guard id < 0, id & 3 != 3 else { throw .invalid }
       let pid = Int(~(id &>> 3))
       if id & 4 != 0 {
-        guard let found = pid == 0 ? task : Processes.findTask(pid), found.process === task.process else { throw .invalid }
+        guard let found = pid == 0 ? task : Processes.findTask(pid), found.process === task.process else {
+          throw .invalid
+        }
         self = .thread(found)
       } else {
         guard let found = pid == 0 ? task.process : Processes.find(pid) else { throw .invalid }

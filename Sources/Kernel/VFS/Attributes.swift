@@ -22,7 +22,8 @@ enum Attributes {
   }
 
   /// Implements chown(2); UInt32.max leaves an id as it is.
-  static func changeOwner(_ inode: Inode, _ mount: Mount?, _ uid: UInt32, _ gid: UInt32, _ c: Credentials) throws(Errno) {
+  static func changeOwner(_ inode: Inode, _ mount: Mount?, _ uid: UInt32, _ gid: UInt32, _ c: Credentials) throws(Errno)
+  {
     try checkMount(mount)
     try inode.lock.withLock { (_) throws(Errno) in
       let isOwner = c.fsuid == inode.uid

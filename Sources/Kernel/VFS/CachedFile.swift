@@ -8,7 +8,7 @@ import Synchronization
 /// which nothing is copied to or from the guest: a fault within a copy may need a page of this very file.
 public final class CachedFile {
   private let pages = SpinLock<Void>((), rank: .file)
-  private let cache = CachedPages()            // under `pages`
+  private let cache = CachedPages()  // under `pages`
   private let length = Atomic<Int>(0)
   /// Who maps it: a page is unmapped everywhere before it is discarded.
   public let mappings = MappingList()
@@ -47,11 +47,14 @@ public final class CachedFile {
   /// The same where it is resident already.
   public func memoryOffset(_ page: Int) -> UInt? { pages.withLock { _ in cache.memoryOffset(page) } }
   /// The first resident page from `page` on, below `end`.
-  public func nextResident(_ page: Int, below end: Int) -> Int? { pages.withLock { _ in cache.nextResident(page, below: end) } }
+  public func nextResident(_ page: Int, below end: Int) -> Int? {
+    pages.withLock { _ in cache.nextResident(page, below: end) }
+  }
   /// Resident pages in a row, from `page` on and below `end`, as one range of kernel memory; nil where `page` is not resident.
   func residentRun(_ page: Int, below end: Int) -> ResidentRun? {
     pages.withLock { _ -> ResidentRun? in
-      guard page < end, let offset = cache.memoryOffset(page), let bytes = cache.bytes(at: page << 12, limit: (end - page) << 12)
+      guard page < end, let offset = cache.memoryOffset(page),
+        let bytes = cache.bytes(at: page << 12, limit: (end - page) << 12)
       else { return nil }
       return ResidentRun(offset: offset, pages: bytes.count >> 12)
     }

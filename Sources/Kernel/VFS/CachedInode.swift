@@ -32,12 +32,14 @@ public final class CachedInode: MemoryInode {
 /// An open file of the page cache.
 public final class RegularFile: File {
   public let cached: CachedInode
+  private let notesAccess: Bool
 
   /// Errors: ETXTBSY where it would be written and is being run.
   public init(_ inode: CachedInode, path: Path?, flags: Int32) throws(Errno) {
     let writes = (flags &+ 1) & 2 != 0
     if writes { try inode.beginWriting() }
     cached = inode
+    notesAccess = flags & O_NOATIME == 0 && path?.mount.has(MS_NOATIME) != true
     super.init(inode: inode, path: path, flags: flags)
   }
   deinit { if (flags &+ 1) & 2 != 0 { cached.endWriting() } }
@@ -46,7 +48,7 @@ public final class RegularFile: File {
 
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
     let count = try cached.data.read(&buffers, at: offset)
-    if flags & O_NOATIME == 0 && path?.mount.has(MS_NOATIME) != true { cached.noteAccess() }
+    if notesAccess { cached.noteAccess() }
     return count
   }
 

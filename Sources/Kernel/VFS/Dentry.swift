@@ -9,11 +9,11 @@ public final class Dentry {
   public let isNegative: Bool
   // The rest is under the lock of `DentryCache`.
   var name: [UInt8]
-  var hash: UInt                        // of parent and name; good while hashed
-  private(set) var parent: Dentry?      // nil: a root, or one whose directories are gone
-  var next: Borrowed<Dentry>?           // the bucket's chain; the cache holds a count of each dentry in it
+  var hash: UInt  // of parent and name; good while hashed
+  private(set) var parent: Dentry?  // nil: a root, or one whose directories are gone
+  var next: Borrowed<Dentry>?  // the bucket's chain; the cache holds a count of each dentry in it
   var isHashed = false
-  var wasUsed = false                   // since the sweep passed
+  var wasUsed = false  // since the sweep passed
   /// Mounts on it: under the mount table's lock, read without.
   var mountCount = 0
   /// The name is gone: rmdir(2), unlink(2), or replaced by a rename.

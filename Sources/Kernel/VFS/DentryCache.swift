@@ -59,7 +59,7 @@ public final class DentryCache {
       if t.count > t.limit { t.sweep(&victims) }
       return dentry
     }
-    withExtendedLifetime((old, victims)) {}      // dropped here, without the lock
+    withExtendedLifetime((old, victims)) {}  // dropped here, without the lock
     return result
   }
 
@@ -114,7 +114,9 @@ public final class DentryCache {
   public func parent(of dentry: Dentry) -> Dentry? { table.withLock { _ in dentry.parent } }
   public func name(of dentry: Dentry) -> [UInt8] { table.withLock { _ in dentry.name } }
   /// Both at once.
-  func place(of dentry: Dentry) -> (parent: Dentry?, name: [UInt8]) { table.withLock { _ in (dentry.parent, dentry.name) } }
+  func place(of dentry: Dentry) -> (parent: Dentry?, name: [UInt8]) {
+    table.withLock { _ in (dentry.parent, dentry.name) }
+  }
   /// Whether `ancestor` is `dentry` or above it.
   public func isAncestor(_ ancestor: Dentry, of dentry: Dentry) -> Bool {
     table.withLock { _ in

@@ -9,7 +9,8 @@ public final class CharacterDevice {
   public let open: (Inode, Path?, Int32) throws(Errno) -> File
 
   public init(
-    _ name: StaticString, major: UInt32, minors: Range<UInt32>, open: @escaping (Inode, Path?, Int32) throws(Errno) -> File
+    _ name: StaticString, major: UInt32, minors: Range<UInt32>,
+    open: @escaping (Inode, Path?, Int32) throws(Errno) -> File
   ) {
     self.name = name
     self.major = major

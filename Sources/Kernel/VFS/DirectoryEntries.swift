@@ -8,7 +8,7 @@ import Machine
 public struct DirectoryEntries: ~Copyable {
   private var address: UserPointer<UInt8>
   private var room: Int
-  private let isOld: Bool              // getdents(2)'s layout
+  private let isOld: Bool  // getdents(2)'s layout
   private let record: KernelBuffer
   /// Bytes written so far: the call's result.
   public private(set) var count = 0

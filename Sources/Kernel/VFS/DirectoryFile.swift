@@ -31,7 +31,8 @@ open class DirectoryFile: File {
     if position == 1 {
       let name: [UInt8] = [46, 46]
       let parent = path.flatMap { path in dentries.borrowed.with { $0.parent(of: path.dentry) } }
-      guard entries.add(name.span, inode: parent?.inode.number ?? inode.number, type: FileType.directory, next: 2) else {
+      guard entries.add(name.span, inode: parent?.inode.number ?? inode.number, type: FileType.directory, next: 2)
+      else {
         return false
       }
       position = 2

@@ -27,6 +27,7 @@ open class File {
   // Runs after the subclass's deinit and before anything that it owns is dropped: the queues are still there.
   deinit {
     watches.borrowed?.with { $0.fileClosed() }
+    if flags & O_PATH == 0 { Notify.file(self, isWritable ? NotifyMask.closeWrite : NotifyMask.closeNoWrite) }
     if inode.locks != nil { inode.releaseLocks(ofOwner: Borrowed(self).identity) }
   }
 

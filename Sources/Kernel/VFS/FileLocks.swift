@@ -21,7 +21,7 @@ struct RangeLock {
 /// The locks on one file. All files' are under one lock, that of `LockTable`, so that deadlocks are seen.
 final class FileLocks {
   var ranges: [RangeLock] = []
-  var whole: [RangeLock] = []                // flock(2): these and `ranges` do not know of each other
+  var whole: [RangeLock] = []  // flock(2): these and `ranges` do not know of each other
   let queue = WaitQueue()
 
   func conflict(_ lock: RangeLock, isWhole: Bool) -> RangeLock? {

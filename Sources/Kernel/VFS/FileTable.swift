@@ -8,8 +8,8 @@ import Machine
 public final class FileTable {
   private let lock = SpinLock<Void>((), rank: .descriptors)
   private var slots: ReferenceTable<File>
-  private var used: [UInt64]                 // a bit for each descriptor that is open or reserved
-  private var closing: [UInt64]              // FD_CLOEXEC
+  private var used: [UInt64]  // a bit for each descriptor that is open or reserved
+  private var closing: [UInt64]  // FD_CLOEXEC
   /// Tasks that share it; a task that looks at another's table uses `file(_:)`, which counts.
   public private(set) var users = 1
 

@@ -23,10 +23,13 @@ open class Inode {
   public final var isLinkable = false
   /// Those who have it open for writing, or, negative, who run it: ETXTBSY.
   public final let writers = Atomic<Int>(0)
+  /// inotify(7)'s watches, under its table's lock.
+  final var watches: [InotifyWatch] = []
   /// POSIX and open-file-description locks, flock(2): made when first needed, under `lock`.
   final var locks: FileLocks?
 
-  public init(fileSystem: FileSystem, number: UInt64, mode: UInt32, uid: UInt32 = 0, gid: UInt32 = 0, rdev: UInt32 = 0) {
+  public init(fileSystem: FileSystem, number: UInt64, mode: UInt32, uid: UInt32 = 0, gid: UInt32 = 0, rdev: UInt32 = 0)
+  {
     self.fileSystem = fileSystem
     self.number = number
     self.mode = mode
@@ -39,6 +42,8 @@ open class Inode {
     changed = now
     lock = Mutex<Void>((), rank: mode & FileType.mask == FileType.directory ? .directory : .inode)
   }
+
+  deinit { if !watches.isEmpty { inotify.with { $0.inodeFreed(self) } } }
 
   // MARK: what it is
 
@@ -132,7 +137,9 @@ open class Inode {
   // MARK: extended attributes, xattr(7)
 
   open func extendedAttribute(_ name: [UInt8]) throws(Errno) -> [UInt8] { throw .notSupported }
-  open func setExtendedAttribute(_ name: [UInt8], _ value: [UInt8], _ flags: Int32) throws(Errno) { throw .notSupported }
+  open func setExtendedAttribute(_ name: [UInt8], _ value: [UInt8], _ flags: Int32) throws(Errno) {
+    throw .notSupported
+  }
   open func removeExtendedAttribute(_ name: [UInt8]) throws(Errno) { throw .notSupported }
   /// The names, each with a NUL.
   open func extendedAttributeNames() throws(Errno) -> [UInt8] { [] }

@@ -16,7 +16,8 @@ final class MemoryFiles {
     try memoryFiles.with { (files) throws(Errno) -> File in
       let fileSystem = files.mount.fileSystem
       let inode = CachedInode(
-        fileSystem: fileSystem, number: fileSystem.newInodeNumber(), mode: FileType.regular | mode, uid: c.fsuid, gid: c.fsgid)
+        fileSystem: fileSystem, number: fileSystem.newInodeNumber(), mode: FileType.regular | mode, uid: c.fsuid,
+        gid: c.fsgid)
       inode.linkCount = 0
       if sealable { inode.data.seals = 0 }
       let dentry = Dentry(name: Array("memfd:".utf8) + name, in: files.mount.root, inode: inode)

@@ -3,7 +3,7 @@ import Machine
 
 /// An inode that lives in memory alone: the base of tmpfs's, and by itself its FIFOs, sockets and devices.
 open class MemoryInode: Inode {
-  private final var attributes = ExtendedAttributes()      // under `lock`
+  private final var attributes = ExtendedAttributes()  // under `lock`
   deinit { fileSystem.inodeFreed() }
 
   open override func extendedAttribute(_ name: [UInt8]) throws(Errno) -> [UInt8] {

@@ -12,7 +12,7 @@ public final class Mount {
   /// MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME… of this mount.
   public internal(set) var flags: UInt
   // Under the mount table's lock:
-  public internal(set) var parent: Mount?          // nil: the root of the tree, or not in it
+  public internal(set) var parent: Mount?  // nil: the root of the tree, or not in it
   public internal(set) var mountpoint: Dentry?
 
   init(id: Int, root: Dentry, flags: UInt) {

@@ -119,7 +119,7 @@ enum Mounting {
         guard isThere(mount, id, table) else { throw .invalid }
         return try detach(mount, flags, table)
       }
-      withExtendedLifetime(gone) {}          // the file systems end without the lock
+      withExtendedLifetime(gone) {}  // the file systems end without the lock
     }
   }
   @inline(never) private static func drop(_ place: consuming Path) {}
@@ -132,7 +132,7 @@ enum Mounting {
   private static func detach(_ mount: Borrowed<Mount>, _ flags: Int32, _ table: MountTable) throws(Errno) -> [Mount] {
     let isIdle = table.isIdle(mount)
     return try mount.with { (mount) throws(Errno) -> [Mount] in
-      guard table.place(of: mount) != nil else { throw .busy }      // the root of the tree
+      guard table.place(of: mount) != nil else { throw .busy }  // the root of the tree
       let children = table.children(of: mount)
       if flags & UnmountFlags.detach != 0 {
         var all = [mount]

@@ -25,6 +25,7 @@ enum Names {
       try Permissions.checkCreate(in: parent.inode, c)
       let inode = try body(parent.inode, name.span)
       let new = Dentry(name: name, in: parent, inode: inode)
+      Notify.name(parent.inode, NotifyMask.create, name, inode)
       return Path(mount: mount, dentry: dentries.borrowed.with { $0.insert(new) })
     }
   }
@@ -51,6 +52,7 @@ enum Names {
         try directory.link(name, inode)
         inode.isLinkable = false
       }
+      Notify.linkCount(inode)
       return inode
     }
   }
@@ -85,8 +87,10 @@ enum Names {
         }
       }
       dentries.borrowed.with { $0.remove(victim) }
+      if !isDirectory { Notify.linkCount(victim.inode) }
+      Notify.name(parent.inode, NotifyMask.delete, name, victim.inode)
       return victim
     }
-    withExtendedLifetime(victim) {}          // dropped after the directory's lock
+    withExtendedLifetime(victim) {}  // dropped after the directory's lock
   }
 }

@@ -50,7 +50,11 @@ enum Opening {
     if flags & O_PATH != 0 { return PathFile(inode: inode, path: path, flags: flags) }
     try checkOpen(path, flags, c)
     let file = try openInode(path, flags)
-    if flags & O_TRUNC != 0 && inode.isRegular { try Attributes.truncate(inode, 0) }
+    if flags & O_TRUNC != 0 && inode.isRegular {
+      try Attributes.truncate(inode, 0)
+      Notify.file(path.dentry, NotifyMask.modify)
+    }
+    Notify.file(path.dentry, NotifyMask.open)
     return file
   }
 
@@ -88,7 +92,9 @@ enum Opening {
   }
 
   /// O_CREAT.
-  private static func create(_ walk: inout PathWalk, _ how: OpenHow, _ umask: UInt32, _ c: Credentials) throws(Errno) -> File {
+  private static func create(_ walk: inout PathWalk, _ how: OpenHow, _ umask: UInt32, _ c: Credentials) throws(Errno)
+    -> File
+  {
     let flags = how.flags
     while true {
       try walk.toParent()
@@ -114,9 +120,14 @@ enum Opening {
           let inode = try parent.inode.create(name.span, Permissions.newFile(mode, in: parent.inode, c))
           isNew = true
           let new = Dentry(name: name, in: parent, inode: inode)
+          Notify.name(parent.inode, NotifyMask.create, name, inode)
           return dentries.borrowed.with { $0.insert(new) }
         }
-        if isNew { return try openInode(Path(mount: mount, dentry: found), flags) }
+        if isNew {
+          let file = try openInode(Path(mount: mount, dentry: found), flags)
+          Notify.file(found, NotifyMask.open)
+          return file
+        }
       }
       if flags & O_EXCL != 0 { throw .exists }
       if found.inode.isSymbolicLink && flags & O_NOFOLLOW != 0 { throw .loop }
@@ -150,9 +161,13 @@ enum Opening {
 /// A file that was opened with O_PATH: a place, not its contents.
 public final class PathFile: File {
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int { throw .badDescriptor }
-  public override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { throw .badDescriptor }
+  public override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
+    throw .badDescriptor
+  }
   public override func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { throw .badDescriptor }
-  public override func ioctl(_ task: Task, _ request: UInt32, _ argument: UInt) throws(Errno) -> Int { throw .badDescriptor }
+  public override func ioctl(_ task: Task, _ request: UInt32, _ argument: UInt) throws(Errno) -> Int {
+    throw .badDescriptor
+  }
   public override func readDirectory(_ entries: inout DirectoryEntries) throws(Errno) { throw .badDescriptor }
   public override func sync(dataOnly: Bool) throws(Errno) { throw .badDescriptor }
   public override func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) { throw .badDescriptor }

@@ -47,7 +47,7 @@ public struct PathWalk: ~Copyable {
   private var pending: [(text: [UInt8], position: Int)] = []
   private var links = 0
   private let flags: WalkFlags
-  private let root: Path                          // what "/" means, and where ".." stops
+  private let root: Path  // what "/" means, and where ".." stops
   private let credentials: Borrowed<Credentials>  // the caller keeps them
 
   /// A walk of `text`, from `start` where it is relative. Errors: ENOENT where it is empty and may not be, EXDEV.
@@ -93,7 +93,8 @@ public struct PathWalk: ~Copyable {
       while next < text.count && text[next] == 47 { next += 1 }
       let isDot = text[start] == 46
       let kind: LastName =
-        isDot && end == start + 1 ? .dot : isDot && end == start + 2 && text[start + 1] == 46 ? .dotDot : .name(start, end)
+        isDot && end == start + 1
+        ? .dot : isDot && end == start + 2 && text[start + 1] == 46 ? .dotDot : .name(start, end)
       position = next
       if next == text.count && pending.isEmpty {
         if next != end { hasTrailingSlash = true }
@@ -105,7 +106,7 @@ public struct PathWalk: ~Copyable {
       isFollowing = false
     }
   }
-  private var isFollowing = false                 // the last step went into a link's text
+  private var isFollowing = false  // the last step went into a link's text
 
   /// Walks the last name too: what the whole path leads to. Errors: ENOENT, ENOTDIR, ELOOP, EACCES…
   public mutating func finish() throws(Errno) -> Path {
@@ -164,7 +165,9 @@ public struct PathWalk: ~Copyable {
       let hash = DentryCache.hash(text.span.extracting(start..<end))
       if let found = cache.find(text.span.extracting(start..<end), hash, in: dentry) {
         if !dentry.inode.fileSystem.revalidates { return found }
-        if try dentry.inode.revalidate(text.span.extracting(start..<end), found.isNegative ? nil : found.inode) { return found }
+        if try dentry.inode.revalidate(text.span.extracting(start..<end), found.isNegative ? nil : found.inode) {
+          return found
+        }
         cache.remove(found, isDeleted: false)
       }
       if end - start > 255 { throw .nameTooLong }

@@ -11,7 +11,8 @@ enum Permissions {
   /// Whether `victim` may be removed from `directory`, both locked. Errors: EACCES, EPERM (sticky), ENOTDIR, EISDIR, EBUSY.
   static func checkDelete(_ victim: Dentry, in directory: Inode, isDirectory: Bool, _ c: Credentials) throws(Errno) {
     try directory.checkPermission(3, c)
-    if directory.mode & ModeBits.sticky != 0, c.fsuid != victim.inode.uid, c.fsuid != directory.uid, !c.has(CAP_FOWNER) {
+    if directory.mode & ModeBits.sticky != 0, c.fsuid != victim.inode.uid, c.fsuid != directory.uid, !c.has(CAP_FOWNER)
+    {
       throw .notPermitted
     }
     if isDirectory {
@@ -29,7 +30,8 @@ enum Permissions {
       gid = directory.gid
       if mode & FileType.mask == FileType.directory {
         mode |= ModeBits.setGroup
-      } else if mode & (ModeBits.setGroup | 0o010) == ModeBits.setGroup | 0o010, !c.isIn(group: gid), !c.has(CAP_FSETID) {
+      } else if mode & (ModeBits.setGroup | 0o010) == ModeBits.setGroup | 0o010, !c.isIn(group: gid), !c.has(CAP_FSETID)
+      {
         mode &= ~ModeBits.setGroup
       }
     }

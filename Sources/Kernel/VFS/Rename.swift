@@ -9,7 +9,9 @@ enum Rename {
     try to.toParent()
     if from.mount !== to.mount { throw .crossDevice }
     guard case .name(let start, let end) = from.last else { throw .busy }
-    guard case .name(let newStart, let newEnd) = to.last else { throw flags & UInt32(RENAME_NOREPLACE) != 0 ? .exists : .busy }
+    guard case .name(let newStart, let newEnd) = to.last else {
+      throw flags & UInt32(RENAME_NOREPLACE) != 0 ? .exists : .busy
+    }
     if from.mount.isReadOnly { throw .readOnlyFileSystem }
     try Names.checkDirectory(from.dentry.inode, c)
     try Names.checkDirectory(to.dentry.inode, c)
@@ -67,7 +69,8 @@ private struct RenameJob {
     if new.isNegative {
       try Permissions.checkCreate(in: newParent.inode, c)
     } else {
-      try Permissions.checkDelete(new, in: newParent.inode, isDirectory: exchanges ? new.inode.isDirectory : isDirectory, c)
+      try Permissions.checkDelete(
+        new, in: newParent.inode, isDirectory: exchanges ? new.inode.isDirectory : isDirectory, c)
     }
     if oldParent !== newParent {
       if isDirectory { try old.inode.checkPermission(2, c) }
@@ -81,6 +84,12 @@ private struct RenameJob {
     }
     dentries.borrowed.with { cache in
       if exchanges { cache.exchange(old, new) } else { cache.move(old, to: newParent, name: newName, replacing: new) }
+    }
+    Notify.renamed(old.inode, oldParent.inode, oldName, newParent.inode, newName)
+    if exchanges {
+      Notify.renamed(new.inode, newParent.inode, newName, oldParent.inode, oldName)
+    } else if !new.isNegative {
+      Notify.linkCount(new.inode)
     }
     return new
   }

@@ -41,17 +41,24 @@ extension Task {
   /// Runs `body` on the file that `directory` and `path` name, and on its mount (nil: one that has no path, like a pipe):
   /// with an empty path and AT_EMPTY_PATH the descriptor's own. `flags` are AT_*.
   public final func withTarget<R: ~Copyable>(
-    _ directory: Int32, _ path: [UInt8], _ flags: Int32, follow: Bool, _ body: (Inode, Mount?) throws(Errno) -> R
+    _ directory: Int32, _ path: [UInt8], _ flags: Int32, follow: Bool, notify: UInt32 = 0,
+    _ body: (Inode, Mount?) throws(Errno) -> R
   ) throws(Errno) -> R {
     if path.isEmpty && flags & AT_EMPTY_PATH != 0 && directory != AT_FDCWD {
       return try table.with { (table) throws(Errno) -> R in
-        try table.withFile(Int(directory)) { (file) throws(Errno) -> R in try body(file.inode, file.path?.mount) }
+        try table.withFile(Int(directory)) { (file) throws(Errno) -> R in
+          let result = try body(file.inode, file.path?.mount)
+          if notify != 0 { Notify.file(file, notify) }
+          return result
+        }
       }
     }
     var walkFlags: WalkFlags = follow ? .follow : []
     if flags & AT_EMPTY_PATH != 0 { walkFlags.insert(.allowEmpty) }
     let path = try resolve(directory, path, walkFlags)
-    return try body(path.dentry.inode, path.mount)
+    let result = try body(path.dentry.inode, path.mount)
+    if notify != 0 { Notify.file(path.dentry, notify) }
+    return result
   }
 
   /// A path argument: up to 4095 bytes. Errors: EFAULT, ENAMETOOLONG.

@@ -108,8 +108,8 @@ private func moveImage() {
 
 /// On the first carrier's park stack: everything up to the second thread.
 private func bootOnStack(_ unused: UnsafeMutableRawPointer?) {
-  prepareVectorState()
   readBootBlock()
+  prepareVectorState()
   unsafe bootTime = bootBlock.header.started != 0 ? bootBlock.header.started : Clock.monotonic()
   unsafe logRing = slabAllocate(UInt(Log.capacity), 16)
   Symbols.map(bootBlock.header.symbolsDescriptor)

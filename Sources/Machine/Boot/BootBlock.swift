@@ -60,5 +60,5 @@ import CMachine
 public var bootBlock: BootBlock { unsafe bootBlockStorage.unsafelyUnwrapped }
 /// The block's flags alone, for those who look at each call.
 @inline(__always) public var bootFlags: UInt32 { unsafe bootFlagsStorage }
-nonisolated(unsafe) var bootFlagsStorage: UInt32 = 0          // SAFETY: written at boot
+nonisolated(unsafe) var bootFlagsStorage: UInt32 = 0  // SAFETY: written at boot
 nonisolated(unsafe) var bootBlockStorage: BootBlock? = nil

@@ -10,7 +10,7 @@ enum HostMountFiles {
     if unsafe hostCall(__NR_prlimit64, 0, Int(RLIMIT_NOFILE), 0, address(&limit)) == 0 {
       unsafe hostDescriptorLimit = Int(clamping: limit.rlim_cur)
     }
-    _ = hostCall(__NR_umask, 0)            // the guest has masks of its own
+    _ = hostCall(__NR_umask, 0)  // the guest has masks of its own
     let mounts = bootBlock.mounts
     for mount in mounts where mount.descriptor >= 0 {
       var status = linux_stat()
@@ -32,7 +32,7 @@ enum HostMountFiles {
     }
   }
 }
-nonisolated(unsafe) private var mountFiles: [(path: Int32, contents: Int32)] = []     // SAFETY: written at boot
+nonisolated(unsafe) private var mountFiles: [(path: Int32, contents: Int32)] = []  // SAFETY: written at boot
 
 extension HostDescriptor {
   /// The contents of the file that was mounted as the O_PATH descriptor `number`; nil for directories.
@@ -43,4 +43,4 @@ extension HostDescriptor {
   /// How many descriptors the host lets Martlet have.
   public static var limit: Int { unsafe hostDescriptorLimit }
 }
-nonisolated(unsafe) private var hostDescriptorLimit = 1024                         // SAFETY: written at boot
+nonisolated(unsafe) private var hostDescriptorLimit = 1024  // SAFETY: written at boot

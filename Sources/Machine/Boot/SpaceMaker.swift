@@ -21,7 +21,9 @@ enum SpaceMaker {
       if let status = ended { hostExit(status) }
       unsafe arch_store32(machine_space_requests(), 0)
       while make() {}
-      if waitingForSpaces.load(ordering: .sequentiallyConsistent) != 0 { unsafe spaceWaiters.unsafelyUnwrapped.wakeAll() }
+      if waitingForSpaces.load(ordering: .sequentiallyConsistent) != 0 {
+        unsafe spaceWaiters.unsafelyUnwrapped.wakeAll()
+      }
       if ended == nil { unsafe hostFutexWait(machine_space_requests(), 0) }
     }
   }

@@ -219,6 +219,9 @@ public enum Scheduler {
 func kick(_ vcpu: UnsafeMutablePointer<machine_vcpu>, onlyIfIdle: Bool = false) {
   if unsafe onlyIfIdle && vcpu.pointee.idle == 0 { return }
   let pending = unsafe UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self)  // its first word
+  // A flag without a signal would make later kicks believe that the holder knows. Who goes idle looks at its queue first,
+  // under the lock that the caller has just held.
+  if unsafe onlyIfIdle && vcpu.pointee.idle == 0 { return }
   let already = unsafe arch_exchange32(pending, 1) != 0
   if unsafe vcpu.pointee.idle != 0 {
     unsafe hostFutexWake(pending)

@@ -1,3 +1,4 @@
+import CBoot
 import CMachine
 
 /// A task's vector state while another runs: an XSAVE area of the size that the processor's own components need. AMX is
@@ -12,19 +13,24 @@ import CMachine
   deinit { unsafe slabFree(area) }
 
   @inline(__always) func save() { unsafe arch_vector_save_compact(area, vectorMask) }
-  @inline(__always) func restore() { unsafe arch_vector_restore(area, vectorMask) }
+  @inline(__always) func restore() {
+    if unsafe losesVectors { return }
+    unsafe arch_vector_restore(area, vectorMask)
+  }
   func copy(from other: VectorState) { unsafe area.copyMemory(from: other.area, byteCount: vectorAreaSize) }
   func reset() { unsafe area.copyMemory(from: vectorInitialArea.unsafelyUnwrapped, byteCount: vectorAreaSize) }
 }
 
 // SAFETY of the three: written at boot.
 nonisolated(unsafe) var vectorMask: UInt64 = 0
+nonisolated(unsafe) private var losesVectors = false  // the negative control of the vector tests
 nonisolated(unsafe) var vectorAreaSize = 4096
 nonisolated(unsafe) private var vectorInitialArea: UnsafeMutableRawPointer? = nil
 
 /// At boot, before the first task.
 func prepareVectorState() {
   unsafe vectorMask = arch_component_mask() & ~(3 << 17)
+  unsafe losesVectors = bootBlock.has(MARTLET_LOSE_VECTORS)
   // The size for the components that XCR0 has; AMX, the last, is cut off where it is there.
   var size = 576
   for component in 2..<17 where unsafe vectorMask &>> UInt64(component) & 1 != 0 {

@@ -5,7 +5,7 @@ import Machine
 /// first instance's, which boot mounts on /dev/pts.
 final class Devpts: FileSystem {
   let configuration: DevptsOptions
-  private let slots = Mutex<[Borrowed<PseudoTerminal>?]>([], rank: .fileSystem)   // each leaves before it dies
+  private let slots = Mutex<[Borrowed<PseudoTerminal>?]>([], rank: .fileSystem)  // each leaves before it dies
   /// Set once, by `make`: the root keeps the instance, not the other way round.
   static var limit: Int { 4096 }
 
@@ -44,7 +44,9 @@ final class Devpts: FileSystem {
   /// The master of `terminal` is closed.
   func remove(_ terminal: PseudoTerminal) {
     slots.withLock { slots in
-      if terminal.number < slots.count, let slot = slots[terminal.number], slot == terminal { slots[terminal.number] = nil }
+      if terminal.number < slots.count, let slot = slots[terminal.number], slot == terminal {
+        slots[terminal.number] = nil
+      }
     }
   }
   func terminal(_ number: Int) -> PseudoTerminal? {
@@ -66,26 +68,29 @@ final class Devpts: FileSystem {
 /// A slave's node: `/dev/pts/3`.
 final class DevptsNode: Inode {
   let terminalNumber: Int
-  private let devpts: Borrowed<Devpts>          // `fileSystem`, which is kept
+  private let devpts: Borrowed<Devpts>  // `fileSystem`, which is kept
 
   init(_ fileSystem: Devpts, _ number: Int, uid: UInt32, gid: UInt32) {
     terminalNumber = number
     devpts = Borrowed(fileSystem)
     let device = deviceNumber(136 + UInt32(number >> 8), UInt32(number & 255))
     super.init(
-      fileSystem: fileSystem, number: UInt64(number) + 3, mode: FileType.characterDevice | fileSystem.configuration.mode,
+      fileSystem: fileSystem, number: UInt64(number) + 3,
+      mode: FileType.characterDevice | fileSystem.configuration.mode,
       uid: uid, gid: gid, rdev: device)
   }
   /// Errors: EIO where the pseudo-terminal is gone.
   func openSlave(_ path: Path?, _ flags: Int32) throws(Errno) -> File {
-    guard let terminal = devpts.with({ $0.terminal(terminalNumber) }), terminal.node === self else { throw .inputOutput }
+    guard let terminal = devpts.with({ $0.terminal(terminalNumber) }), terminal.node === self else {
+      throw .inputOutput
+    }
     return try terminal.open(self, path, flags)
   }
 }
 
 /// The master's node, in the root of each instance.
 final class DevptsMasterNode: Inode {
-  private let devpts: Borrowed<Devpts>          // `fileSystem`, which is kept
+  private let devpts: Borrowed<Devpts>  // `fileSystem`, which is kept
 
   init(_ fileSystem: Devpts) {
     devpts = Borrowed(fileSystem)
@@ -100,7 +105,7 @@ final class DevptsMasterNode: Inode {
 
 /// The root, which is the only directory.
 final class DevptsRoot: Inode {
-  private let devpts: Borrowed<Devpts>          // `fileSystem`, which is kept
+  private let devpts: Borrowed<Devpts>  // `fileSystem`, which is kept
   private let master: DevptsMasterNode
 
   init(_ fileSystem: Devpts) {
@@ -127,7 +132,9 @@ final class DevptsRoot: Inode {
     name.count == 4 && name[0] == 112 && name[1] == 116 && name[2] == 109 && name[3] == 120
   }
 
-  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File { DevptsListing(inode: self, path: path, flags: flags) }
+  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
+    DevptsListing(inode: self, path: path, flags: flags)
+  }
 
   fileprivate func list(_ file: DevptsListing, _ entries: inout DirectoryEntries) {
     if file.position == 2 {
@@ -138,7 +145,9 @@ final class DevptsRoot: Inode {
     while let terminal = devpts.with({ $0.next(from: file.position - 3) }) {
       let name = Array("\(terminal.number)".utf8)
       let next = terminal.number + 4
-      guard entries.add(name.span, inode: terminal.node.number, type: FileType.characterDevice, next: next) else { return }
+      guard entries.add(name.span, inode: terminal.node.number, type: FileType.characterDevice, next: next) else {
+        return
+      }
       file.position = next
     }
   }

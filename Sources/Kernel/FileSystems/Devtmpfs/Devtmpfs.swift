@@ -9,7 +9,7 @@ final class DevtmpfsType: FileSystemType {
   init() {
     let fileSystem = Tmpfs(type: "devtmpfs")
     fileSystem.source = Array("devtmpfs".utf8)
-    fileSystem.mountCount.add(1, ordering: .relaxed)               // it outlives its mounts
+    fileSystem.mountCount.add(1, ordering: .relaxed)  // it outlives its mounts
     let directory = TmpfsDirectory(fileSystem, mode: 0o755, uid: 0, gid: 0)
     root = Dentry(root: directory)
     super.init(name: "devtmpfs")
@@ -45,6 +45,7 @@ final class DevtmpfsType: FileSystemType {
   }
   private func link(_ directory: TmpfsDirectory, _ name: StaticString, _ target: StaticString) {
     let bytes = name.bytes
-    _ = try? directory.symlink(bytes.span, target: target.bytes, NewFile(mode: FileType.symbolicLink | 0o777, uid: 0, gid: 0))
+    _ = try? directory.symlink(
+      bytes.span, target: target.bytes, NewFile(mode: FileType.symbolicLink | 0o777, uid: 0, gid: 0))
   }
 }

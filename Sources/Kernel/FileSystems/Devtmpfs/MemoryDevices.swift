@@ -36,7 +36,9 @@ class PositionlessFile: File {
 final class NullFile: PositionlessFile {
   override var canPoll: Bool { false }
   override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int { 0 }
-  override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { buffers.skip(buffers.count) }
+  override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
+    buffers.skip(buffers.count)
+  }
 }
 
 /// /dev/zero.
@@ -57,7 +59,9 @@ class ZeroFile: PositionlessFile {
     }
     return done
   }
-  override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { buffers.skip(buffers.count) }
+  override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
+    buffers.skip(buffers.count)
+  }
   override func mappedObject() throws(Errno) -> MappedObject { .zero }
 }
 
@@ -90,10 +94,12 @@ final class RandomFile: PositionlessFile {
     return done
   }
   /// What is written would stir the pool: the host's needs none of it.
-  override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { buffers.skip(buffers.count) }
+  override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
+    buffers.skip(buffers.count)
+  }
 
   override func ioctl(_ task: Task, _ request: UInt32, _ argument: UInt) throws(Errno) -> Int {
-    guard request == 0x8004_5200 else { throw .invalid }           // RNDGETENTCNT
+    guard request == 0x8004_5200 else { throw .invalid }  // RNDGETENTCNT
     try UserPointer<Int32>(argument).copyOut(256)
     return 0
   }
@@ -160,7 +166,9 @@ final class LogFile: File {
     var text = buffer.bytes.array
     if text.last == 10 { text.removeLast() }
     var level = LogLevel.notice
-    if text.count >= 3 && text[0] == 60, let end = text.firstIndex(of: 62), let number = parseNumber(text[1..<end], radix: 10) {
+    if text.count >= 3 && text[0] == 60, let end = text.firstIndex(of: 62),
+      let number = parseNumber(text[1..<end], radix: 10)
+    {
       level = LogLevel(rawValue: UInt8(number & 7)) ?? .notice
       text.removeFirst(end + 1)
     }

@@ -41,7 +41,8 @@ extension HostInode {
 
   func makeFile(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode {
     let directory = try reach()
-    let file = HostFileReference(try directory.descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: new.mode & 0o7777))
+    let file = HostFileReference(
+      try directory.descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: new.mode & 0o7777))
     let attributes = try file.descriptor.attributes()
     let inode = host.with { $0.inode(attributes, in: self, array(of: name)) }
     inode.setFresh(file)

@@ -4,12 +4,12 @@ import Machine
 /// A file of the host. The attributes that the base class stores are those of the last look.
 final class HostInode: Inode {
   let key: HostFileKey
-  let host: Borrowed<Hostfs>               // `fileSystem`, which is kept
+  let host: Borrowed<Hostfs>  // `fileSystem`, which is kept
   // Under the file system's lock:
   var tableNext: Borrowed<HostInode>?
   var isListed = false
   var handle: HostFileReference?
-  var slot = -1                            // among the handles
+  var slot = -1  // among the handles
   var wasUsed = false
   /// Its name is gone while it is still in use: only the handle leads to it.
   var isUnnamed = false
@@ -64,7 +64,7 @@ final class HostInode: Inode {
     var oldName: [UInt8] = []
     host.with { fs in
       fs.state.withLock { _ in
-        if self.parent == nil { return }         // the root stays the root
+        if self.parent == nil { return }  // the root stays the root
         isUnnamed = false
         if self.parent === parent && self.name == name { return }
         old = self.parent
@@ -181,7 +181,7 @@ final class HostInode: Inode {
     refresh(try attributes())
   }
   private static func time(_ time: FileTime?) -> (Int, Int) {
-    guard let time else { return (0, (1 << 30) - 2) }      // UTIME_OMIT
+    guard let time else { return (0, (1 << 30) - 2) }  // UTIME_OMIT
     return (time.seconds, Int(time.nanoseconds))
   }
 
@@ -196,7 +196,7 @@ final class HostInode: Inode {
       try handle.descriptor.changePathMode(mode)
     } catch {
       guard error == .noCall || error == .notSupported else { throw error }
-      try openForAttributes().descriptor.changeMode(mode)    // a host before 6.6
+      try openForAttributes().descriptor.changeMode(mode)  // a host before 6.6
     }
   }
 
@@ -204,7 +204,8 @@ final class HostInode: Inode {
   func changeOwner(_ uid: UInt32?, _ gid: UInt32?) throws(Errno) {
     let handle = try reach()
     do throws(Errno) {
-      try handle.descriptor.changeOwner(uid.map { HostIdentity.host(uid: $0) } ?? .max, gid.map { HostIdentity.host(gid: $0) } ?? .max)
+      try handle.descriptor.changeOwner(
+        uid.map { HostIdentity.host(uid: $0) } ?? .max, gid.map { HostIdentity.host(gid: $0) } ?? .max)
       if uid != nil { keptUid = nil }
       if gid != nil { keptGid = nil }
     } catch {
@@ -259,7 +260,8 @@ final class HostInode: Inode {
       return HostDirectoryFile(self, try reach().descriptor.reopen(O_RDONLY | O_DIRECTORY), path: path, flags: flags)
     }
     if let fresh = takeFresh() { return try HostFile(self, fresh, path: path, flags: flags) }
-    return try HostFile(self, try openContents(flags & (O_ACCMODE | O_SYNC | O_DSYNC)), path: path, flags: flags)
+    // O_SYNC, with O_DSYNC in it, is a macro that Swift does not see everywhere.
+    return try HostFile(self, try openContents(flags & (O_ACCMODE | 0o4010000)), path: path, flags: flags)
   }
 
   override func readlink() throws(Errno) -> [UInt8] { try reach().descriptor.linkText() }
@@ -274,7 +276,8 @@ final class HostInode: Inode {
     return try made(name, new)
   }
   override func mknod(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode {
-    let device = new.mode & FileType.mask == FileType.characterDevice || new.mode & FileType.mask == FileType.blockDevice
+    let device =
+      new.mode & FileType.mask == FileType.characterDevice || new.mode & FileType.mask == FileType.blockDevice
     try reach().descriptor.makeNode(name, new.mode, device ? new.rdev : 0)
     return try made(name, new)
   }
@@ -283,7 +286,9 @@ final class HostInode: Inode {
     return try made(name, new)
   }
   override func link(_ name: Span<UInt8>, _ inode: Inode) throws(Errno) { try makeLink(name, inode) }
-  override func unlink(_ name: Span<UInt8>, _ inode: Inode) throws(Errno) { try remove(name, inode, isDirectory: false) }
+  override func unlink(_ name: Span<UInt8>, _ inode: Inode) throws(Errno) {
+    try remove(name, inode, isDirectory: false)
+  }
   override func rmdir(_ name: Span<UInt8>, _ inode: Inode) throws(Errno) { try remove(name, inode, isDirectory: true) }
   override func rename(
     _ name: Span<UInt8>, _ inode: Inode, to directory: Inode, _ newName: Span<UInt8>, replacing replaced: Inode?,

@@ -122,15 +122,15 @@ public final class Hostfs: FileSystem {
   func keep(_ handle: HostFileReference, of inode: HostInode) {
     var dropped: [HostFileReference] = []
     state.withLock { $0.keep(handle, of: inode, &dropped) }
-    withExtendedLifetime(dropped) {}           // closed here, without the lock
+    withExtendedLifetime(dropped) {}  // closed here, without the lock
   }
 }
 
 /// Under the file system's lock.
 struct HostfsState: ~Copyable {
-  private var buckets: [Borrowed<HostInode>?]          // chains through `tableNext`; each leaves in its deinit
+  private var buckets: [Borrowed<HostInode>?]  // chains through `tableNext`; each leaves in its deinit
   private var count = 0
-  private var handles: [Borrowed<HostInode>?] = []     // those that have one
+  private var handles: [Borrowed<HostInode>?] = []  // those that have one
   private var free: [Int] = []
   private var hand = 0
   private var limit: Int

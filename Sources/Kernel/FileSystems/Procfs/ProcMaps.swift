@@ -4,8 +4,9 @@ import Machine
 /// /proc/PID/maps and its like.
 enum ProcMaps {
   /// The areas as they are now. The copy keeps their files, which so close without the address space's lock.
-  private static func areas(_ view: ProcView) throws(Errno) -> (AddressSpace, [Area], heap: Range<UInt>) {
-    guard let space = view.task?.takeAddressSpace() else { throw .noProcess }
+  /// Nil: it has no memory of its own.
+  private static func areas(_ view: ProcView) throws(Errno) -> (AddressSpace, [Area], heap: Range<UInt>)? {
+    guard let space = view.task?.takeAddressSpace() else { return nil }
     var areas: [Area] = []
     var heap: Range<UInt> = 0..<0
     try space.withState { (state) throws(Errno) in
@@ -17,8 +18,7 @@ enum ProcMaps {
   }
 
   static func maps(_ view: ProcView, _ text: inout TextBuilder) throws(Errno) {
-    guard view.task != nil else { return }
-    let (space, areas, heap) = try areas(view)
+    guard let (space, areas, heap) = try areas(view) else { return }
     let root = readersRoot()
     for area in areas { line(area, space, heap, root, &text) }
   }
@@ -65,8 +65,7 @@ enum ProcMaps {
   }
 
   static func smaps(_ view: ProcView, _ text: inout TextBuilder) throws(Errno) {
-    guard view.task != nil else { return }
-    let (space, areas, heap) = try areas(view)
+    guard let (space, areas, heap) = try areas(view) else { return }
     let root = readersRoot()
     for area in areas {
       line(area, space, heap, root, &text)
@@ -93,7 +92,7 @@ enum ProcMaps {
   }
 
   static func rollup(_ view: ProcView, _ text: inout TextBuilder) throws(Errno) {
-    let (_, areas, _) = try areas(view)
+    guard let (_, areas, _) = try areas(view) else { return }
     guard let first = areas.first, let last = areas.last else { return }
     let start = text.bytes.count
     text.add(hex: first.start, width: 8)

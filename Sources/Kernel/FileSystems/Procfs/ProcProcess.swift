@@ -51,7 +51,8 @@ final class ProcEntries {
     ProcEntry("status", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.status(v, &t) })),
     ProcEntry("personality", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.personality(v, &t) })),
     ProcEntry("limits", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.limits(v, &t) })),
-    ProcEntry("comm", 0o644, .text({ (v, t) throws(Errno) in ProcStatus.name(v, &t) }),
+    ProcEntry(
+      "comm", 0o644, .text({ (v, t) throws(Errno) in ProcStatus.name(v, &t) }),
       write: { (v, bytes) throws(Errno) in try ProcStatus.setName(v, bytes) }),
     ProcEntry("cmdline", 0o444, .text({ (v, t) throws(Errno) in try ProcMemory.commandLine(v, &t) })),
     ProcEntry("stat", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.stat(v, &t) })),
@@ -93,7 +94,9 @@ final class ProcDirectory: SyntheticDirectory {
     super.init(fileSystem, number: inodeNumber(subject, 0), uid: owner.uid, gid: owner.gid)
     linkCount = subject.tid == 0 ? 9 : 7
   }
-  override var parentNumber: UInt64 { subject.tid == 0 ? 1 : inodeNumber(ProcSubject(pid: subject.pid, tid: 0, started: 0), 1) }
+  override var parentNumber: UInt64 {
+    subject.tid == 0 ? 1 : inodeNumber(ProcSubject(pid: subject.pid, tid: 0, started: 0), 1)
+  }
 
   private func isHere(_ entry: ProcEntry) -> Bool { subject.tid == 0 || !entry.isForProcess }
 
@@ -127,7 +130,8 @@ final class ProcDirectory: SyntheticDirectory {
       if entry.isPrivate { check = { () throws(Errno) in try subject.view().checkInspect() } }
       var write: SyntheticFile.Writer?
       if let store = entry.write { write = { (bytes) throws(Errno) in try store(try subject.view(), bytes) } }
-      return SyntheticFile(fileSystem, number: number, mode: entry.mode, uid: uid, gid: gid, check: check, write: write) {
+      return SyntheticFile(fileSystem, number: number, mode: entry.mode, uid: uid, gid: gid, check: check, write: write)
+      {
         (text) throws(Errno) in try generate(try subject.view(), &text)
       }
     case .place(let find):
@@ -136,13 +140,16 @@ final class ProcDirectory: SyntheticDirectory {
         try view.checkInspect()
         return try find(view)
       }
-      return SyntheticLink(fileSystem, number: number, uid: uid, gid: gid, place: place) { () throws(Errno) -> [UInt8] in
+      return SyntheticLink(fileSystem, number: number, uid: uid, gid: gid, place: place) {
+        () throws(Errno) -> [UInt8] in
         try place().description(below: readersRoot())
       }
     case .descriptors:
-      return ProcDescriptors(fileSystem, subject, number: number, mode: entry.mode, uid: uid, gid: gid, isInformation: false)
+      return ProcDescriptors(
+        fileSystem, subject, number: number, mode: entry.mode, uid: uid, gid: gid, isInformation: false)
     case .descriptorInformation:
-      return ProcDescriptors(fileSystem, subject, number: number, mode: entry.mode, uid: uid, gid: gid, isInformation: true)
+      return ProcDescriptors(
+        fileSystem, subject, number: number, mode: entry.mode, uid: uid, gid: gid, isInformation: true)
     case .threads:
       return ProcThreads(fileSystem, subject, number: number, uid: uid, gid: gid)
     }
@@ -188,7 +195,7 @@ final class ProcThreads: SyntheticDirectory {
     return true
   }
   override func entry(at cookie: Int) throws(Errno) -> SyntheticEntry? {
-    let from = cookie - 2                        // the cookie is 2 more than the lowest number that it may be
+    let from = cookie - 2  // the cookie is 2 more than the lowest number that it may be
     let process: Process
     do throws(Errno) { process = try subject.view().process } catch { throw .noEntry }
     let tid = process.lock.withLock { threads -> Int? in
@@ -239,7 +246,8 @@ final class ProcDescriptors: SyntheticDirectory {
       return file
     }
     if isInformation {
-      return SyntheticFile(fileSystem, number: number(descriptor), mode: 0o400, uid: uid, gid: gid) { (text) throws(Errno) in
+      return SyntheticFile(fileSystem, number: number(descriptor), mode: 0o400, uid: uid, gid: gid) {
+        (text) throws(Errno) in
         ProcFiles.information(try find(), &text)
       }
     }

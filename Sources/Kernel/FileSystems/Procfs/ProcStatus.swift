@@ -124,7 +124,7 @@ enum ProcStatus {
     number(session.id)
     number(terminal.map { Int($0.device) } ?? 0)
     number(terminal.map { t in t.state.withLock { $0.foreground?.id ?? -1 } } ?? -1)
-    number(process.hasExecuted ? 0x40_0000 : 0x40_0040)          // PF_RANDOMIZE, PF_FORKNOEXEC
+    number(process.hasExecuted ? 0x40_0000 : 0x40_0040)  // PF_RANDOMIZE, PF_FORKNOEXEC
     number(usage.minorFaults)
     number(reaped.minorFaults)
     number(usage.majorFaults)

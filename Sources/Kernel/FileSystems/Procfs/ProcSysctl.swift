@@ -88,22 +88,29 @@ enum ProcSysctl {
 
   /// A name that root may change: up to 64 bytes, to the first newline or NUL.
   private static func name(
-    _ directory: FixedDirectory, _ name: StaticString, _ get: @escaping () -> [UInt8], _ set: @escaping ([UInt8]) -> Void
+    _ directory: FixedDirectory, _ name: StaticString, _ get: @escaping () -> [UInt8],
+    _ set: @escaping ([UInt8]) -> Void
   ) {
-    directory.file(name, mode: 0o644, write: { (bytes) throws(Errno) in
-      set([UInt8](bytes.prefix(while: { $0 != 0 && $0 != 10 }).prefix(64)))
-    }) { (text) throws(Errno) in
+    directory.file(
+      name, mode: 0o644,
+      write: { (bytes) throws(Errno) in
+        set([UInt8](bytes.prefix(while: { $0 != 0 && $0 != 10 }).prefix(64)))
+      }
+    ) { (text) throws(Errno) in
       text.add(get())
       text.newline()
     }
   }
 
   private static func fillFiles(_ fs: FixedDirectory) {
-    fs.file("pipe-max-size", mode: 0o644, write: { (bytes) throws(Errno) in
-      let value = try parseWritten(bytes)
-      guard value >= 4096, value <= 1 << 31 else { throw .invalid }
-      pipeMaximumSize.store(UInt32(try Pipe.slots(for: UInt32(value)) * PipeRing.pageSize), ordering: .relaxed)
-    }) { (text) throws(Errno) in
+    fs.file(
+      "pipe-max-size", mode: 0o644,
+      write: { (bytes) throws(Errno) in
+        let value = try parseWritten(bytes)
+        guard value >= 4096, value <= 1 << 31 else { throw .invalid }
+        pipeMaximumSize.store(UInt32(try Pipe.slots(for: UInt32(value)) * PipeRing.pageSize), ordering: .relaxed)
+      }
+    ) { (text) throws(Errno) in
       text.add(pipeMaximumSize.load(ordering: .relaxed))
       text.newline()
     }

@@ -24,7 +24,7 @@ enum ProcSystem {
     let counts = TaskCounts.now()
     let load = loadAverage.with { $0.update(counts.running) }
     for value in load {
-      let rounded = value &+ 10                  // FIXED_1 / 200
+      let rounded = value &+ 10  // FIXED_1 / 200
       text.add(rounded &>> 11)
       text.add(".")
       text.add((rounded & 2047) &* 100 &>> 11, width: 2, padding: 48)
@@ -68,7 +68,7 @@ enum ProcSystem {
   }
   private static func cpuLine(_ text: inout TextBuilder, _ busy: UInt64, _ up: UInt64, separator: StaticString) {
     text.add(separator)
-    text.add(ticks(busy))                        // Martlet does not tell system time from the guest's own
+    text.add(ticks(busy))  // Martlet does not tell system time from the guest's own
     text.add(" 0 0 ")
     text.add(ticks(up &- min(busy, up)))
     text.add(" 0 0 0 0 0 0\n")
@@ -273,7 +273,7 @@ final class LoadAverage {
     return state.withLock { state in
       var steps = (now &- state.last) / Self.period
       state.last &+= steps &* Self.period
-      steps = min(steps, 720)                    // an hour: by then only what is now counts
+      steps = min(steps, 720)  // an hour: by then only what is now counts
       let active = UInt64(max(running, 0)) &<< 11
       let decays: InlineArray<3, UInt64> = [1884, 2014, 2037]
       while steps > 0 {

@@ -31,12 +31,16 @@ final class Procfs: FileSystem {
     top.file("modules") { (text) throws(Errno) in }
     top.link("mounts", to: "self/mounts")
     ProcSysctl.fill(top.directory("sys"))
-    top.add("self", SyntheticLink(self, number: newInodeNumber()) { () throws(Errno) -> [UInt8] in
-      Task.withCurrentTask { (task: Task) in Array("\(task.process.id)".utf8) }
-    })
-    top.add("thread-self", SyntheticLink(self, number: newInodeNumber()) { () throws(Errno) -> [UInt8] in
-      Task.withCurrentTask { (task: Task) in Array("\(task.process.id)/task/\(task.id)".utf8) }
-    })
+    top.add(
+      "self",
+      SyntheticLink(self, number: newInodeNumber()) { () throws(Errno) -> [UInt8] in
+        Task.withCurrentTask { (task: Task) in Array("\(task.process.id)".utf8) }
+      })
+    top.add(
+      "thread-self",
+      SyntheticLink(self, number: newInodeNumber()) { () throws(Errno) -> [UInt8] in
+        Task.withCurrentTask { (task: Task) in Array("\(task.process.id)/task/\(task.id)".utf8) }
+      })
     return root
   }
 }

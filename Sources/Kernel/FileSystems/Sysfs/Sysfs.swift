@@ -65,7 +65,9 @@ final class Sysfs: FileSystem {
       mask(topology, "package_cpus", all)
     }
     let nodes = system.directory("node")
-    for name in ["online", "possible", "has_cpu", "has_memory", "has_normal_memory"] as [StaticString] { nodes.line(name, "0") }
+    for name in ["online", "possible", "has_cpu", "has_memory", "has_normal_memory"] as [StaticString] {
+      nodes.line(name, "0")
+    }
     let node = nodes.directory("node0")
     list(node, "cpulist", all)
     mask(node, "cpumap", all)

@@ -6,14 +6,14 @@ import Machine
 struct DirectoryTable: ~Copyable {
   struct Entry {
     var name: [UInt8]
-    var inode: Inode?                // nil: removed
+    var inode: Inode?  // nil: removed
     let cookie: Int
     let hash: UInt
   }
   private var entries: [Entry] = []  // cookies ascend
-  private var index: [Int32] = []    // open addressing over `entries`; empty while there are few
+  private var index: [Int32] = []  // open addressing over `entries`; empty while there are few
   private(set) var count = 0
-  private var nextCookie = 3         // 1 and 2 are behind "." and ".."
+  private var nextCookie = 3  // 1 and 2 are behind "." and ".."
 
   private static var empty: Int32 { -1 }
   private static var removed: Int32 { -2 }

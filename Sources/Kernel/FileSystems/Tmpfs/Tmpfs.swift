@@ -83,7 +83,7 @@ struct TmpfsOptions {
     for option in MountOptions(text) {
       if option.isKey("size") {
         guard let value = option.value else { throw .invalid }
-        if value.last == 37 {                                        // size=50%
+        if value.last == 37 {  // size=50%
           guard let percent = parseNumber(value.dropLast(), radix: 10), percent <= 1000 else { throw .invalid }
           pages = (MemoryUsage.current.total / 100 * percent) >> 12
         } else {
@@ -97,13 +97,19 @@ struct TmpfsOptions {
         guard let value = option.value, let count = parseSize(value) else { throw .invalid }
         inodes = count == 0 ? Int.max : count
       } else if option.isKey("mode") {
-        guard let value = option.value, let bits = parseNumber(value[...], radix: 8), bits <= 0o7777 else { throw .invalid }
+        guard let value = option.value, let bits = parseNumber(value[...], radix: 8), bits <= 0o7777 else {
+          throw .invalid
+        }
         mode = UInt32(bits)
       } else if option.isKey("uid") {
-        guard let value = option.value, let id = parseNumber(value[...], radix: 10), id < UInt32.max else { throw .invalid }
+        guard let value = option.value, let id = parseNumber(value[...], radix: 10), id < UInt32.max else {
+          throw .invalid
+        }
         uid = UInt32(id)
       } else if option.isKey("gid") {
-        guard let value = option.value, let id = parseNumber(value[...], radix: 10), id < UInt32.max else { throw .invalid }
+        guard let value = option.value, let id = parseNumber(value[...], radix: 10), id < UInt32.max else {
+          throw .invalid
+        }
         gid = UInt32(id)
       } else if option.isKey("huge") || option.isKey("mpol") || option.isKey("inode64") || option.isKey("inode32") {
         continue

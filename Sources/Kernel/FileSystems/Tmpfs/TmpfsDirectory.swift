@@ -3,12 +3,14 @@ import Machine
 
 /// A directory of a file system that lives in memory. Its names hold its files: a tree is taken apart by `Tmpfs.shutDown`.
 final class TmpfsDirectory: MemoryInode {
-  var table = DirectoryTable()                // under `lock`
-  private let tmpfs: Borrowed<Tmpfs>          // `fileSystem` is the same object, and kept
+  var table = DirectoryTable()  // under `lock`
+  private let tmpfs: Borrowed<Tmpfs>  // `fileSystem` is the same object, and kept
 
   init(_ fileSystem: Tmpfs, mode: UInt32, uid: UInt32, gid: UInt32) {
     tmpfs = Borrowed(fileSystem)
-    super.init(fileSystem: fileSystem, number: fileSystem.newInodeNumber(), mode: FileType.directory | mode & 0o7777, uid: uid, gid: gid)
+    super.init(
+      fileSystem: fileSystem, number: fileSystem.newInodeNumber(), mode: FileType.directory | mode & 0o7777, uid: uid,
+      gid: gid)
     linkCount = 2
   }
 
@@ -45,7 +47,8 @@ final class TmpfsDirectory: MemoryInode {
   override func mknod(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode {
     try charge()
     let inode = tmpfs.with {
-      MemoryInode(fileSystem: $0, number: $0.newInodeNumber(), mode: new.mode, uid: new.uid, gid: new.gid, rdev: new.rdev)
+      MemoryInode(
+        fileSystem: $0, number: $0.newInodeNumber(), mode: new.mode, uid: new.uid, gid: new.gid, rdev: new.rdev)
     }
     add(name, inode)
     return inode
@@ -129,7 +132,9 @@ final class TmpfsSymbolicLink: MemoryInode {
   private let target: [UInt8]
   init(_ fileSystem: Tmpfs, target: [UInt8], uid: UInt32, gid: UInt32) {
     self.target = target
-    super.init(fileSystem: fileSystem, number: fileSystem.newInodeNumber(), mode: FileType.symbolicLink | 0o777, uid: uid, gid: gid)
+    super.init(
+      fileSystem: fileSystem, number: fileSystem.newInodeNumber(), mode: FileType.symbolicLink | 0o777, uid: uid,
+      gid: gid)
   }
   override var size: Int { target.count }
   override func readlink() throws(Errno) -> [UInt8] { target }

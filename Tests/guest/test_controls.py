@@ -1,0 +1,32 @@
+"""Negative controls, and machines whose ticks and kicks are set: a tick hides lost wake-ups."""
+
+import pytest
+
+import programs
+
+
+def in_default_root(tool, program, *words, options=(), **more):
+    programs.build(program)
+    options = ["-v", f"{programs.BUILD}:/t:ro", "-w", "/tmp", *options]
+    for key, value in {"GUEST_IN_MARTLET": "1", **more}.items():
+        options += ["-e", f"{key}={value}"]
+    return tool.run(f"/t/static/{program}", *words, options=options, timeout=300)
+
+
+@pytest.mark.parametrize("program, case", [("registers_switch", "busy_threads"), ("registers_switch", "threads_of_processes")])
+def test_vector_test_proves_itself(tool, program, case):
+    """With save and restore switched off the test of vector state must fail; with them it passes."""
+    lost = in_default_root(tool, program, case, options=["--cpus", "1", "--lose-vectors"])
+    assert lost.status == 1 and f"not ok {case}" in lost.out, lost.explain()
+    kept = in_default_root(tool, program, case, options=["--cpus", "1"])
+    assert kept.status == 0, kept.explain()
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("cpus", ["1", "2", "4"])
+@pytest.mark.parametrize("way", [("--tick", "off"), ("--kick", "50")], ids=["no-tick", "kicks"])
+@pytest.mark.parametrize("program", ["pingpong_futex", "pingpong_pipe", "storm_fork", "storm_spawn", "storm_thread", "storm_mixed"])
+def test_storm(tool, program, way, cpus, counts):
+    """The storms with a kick every 50 µs, and without a tick."""
+    result = in_default_root(tool, program, options=["--cpus", cpus, *way], **counts)
+    assert result.status == 0 and "not ok" not in result.out, result.explain()
