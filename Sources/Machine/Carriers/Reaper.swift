@@ -20,7 +20,7 @@ enum Reaper {
   }
 
   private static func ended(_ process: Int32, _ status: Int32) {
-    Scheduler.lock()
+    Scheduler.lockAfterDeath()
     guard let space = SpaceTable.remove(process) else {
       SpaceTable.noteStillborn(process)
       Scheduler.unlock()
@@ -56,7 +56,9 @@ enum Reaper {
         root.add(thread)
         thread.interruption.bitwiseOr(Interruption.kill | Interruption.lostSpace, ordering: .sequentiallyConsistent)
         if thread.onProcessor {
-          // Its registers are lost: it begins anew at the top of its stack, where it dies.
+          // Its registers are lost: it begins anew at the top of its stack, where it dies. A mutex that it holds would
+          // stay locked for ever.
+          if thread.mutexCount != 0 { unsafe panic("a host process was killed inside the kernel with a lock held") }
           thread.onProcessor = false
           unsafe thread.startOver()
           thread.stateWord.store(ThreadState.running.rawValue, ordering: .sequentiallyConsistent)

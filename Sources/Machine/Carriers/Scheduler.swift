@@ -14,6 +14,15 @@ public enum Scheduler {
     unsafe arch_release32(machine_scheduler_lock(), 0)
     lockReleased(.scheduler)
   }
+  /// For the reaper: the process that ended may have held it.
+  static func lockAfterDeath() {
+    lockTaken(.scheduler)
+    let patience = Clock.monotonic() &+ 5_000_000_000
+    while unsafe !arch_compare_exchange32(machine_scheduler_lock(), 0, 1) {
+      hostYield()
+      if Clock.monotonic() > patience { unsafe panic("a host process was killed with the scheduler's lock held") }
+    }
+  }
   @inline(never) private static func contended() {
     var spins = 0
     while unsafe !arch_compare_exchange32(machine_scheduler_lock(), 0, 1) {

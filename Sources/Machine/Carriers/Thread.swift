@@ -31,6 +31,8 @@ open class Thread: Listed {
   final var spacePrevious: Borrowed<Thread>?
   public final let waitEntry = ThreadWaitEntry()
   final let mutexEntry = ThreadWaitEntry()
+  /// Sleeping locks that it holds or is about to.
+  final var mutexCount = 0
   final let sleepTimer: SleepTimer
   /// Host CPU time, in nanoseconds, up to the last switch away.
   public final var runtime: UInt64 = 0

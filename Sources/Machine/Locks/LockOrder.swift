@@ -32,6 +32,8 @@ public var heldLocks: Int { unsafe Int(arch_carrier().pointee.locks) }
 
 /// `identity` tells one lock from another of its rank.
 @inline(__always) func mutexTaken(_ rank: MutexRank, _ identity: UInt) {
+  // Counted before it is acquired: a thread whose host process is killed may not begin anew while it holds one.
+  if let current = unsafe arch_current() { unsafe Borrowed<Thread>(bits: current).with { $0.mutexCount &+= 1 } }
   #if CHECKED
   mightSleep()
   guard unsafe arch_current() != nil else { return }
@@ -42,6 +44,7 @@ public var heldLocks: Int { unsafe Int(arch_carrier().pointee.locks) }
   #endif
 }
 @inline(__always) func mutexReleased(_ identity: UInt) {
+  if let current = unsafe arch_current() { unsafe Borrowed<Thread>(bits: current).with { $0.mutexCount &-= 1 } }
   #if CHECKED
   guard unsafe arch_current() != nil else { return }
   Thread.withCurrent { $0.heldMutexes.remove(identity) }

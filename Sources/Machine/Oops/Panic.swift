@@ -11,6 +11,8 @@ func panic(_ what: StaticString) -> Never {
   Log.writeTail()
   unsafe arch_store32(machine_power_off(), 1 + 125)  // whatever status it had
   powerOff(125)
+  // Root's main thread may wait for a lock that this one holds.
+  if unsafe arch_carrier().pointee.pid == rootProcess { hostExit(125) }
   while true { unsafe hostFutexWait(machine_power_off(), 1 + 125) }
 }
 
@@ -33,7 +35,8 @@ func oops(_ signal: Int32, _ context: UnsafeMutablePointer<linux_ucontext>) {
   Report.number(UInt(m.cr2), radix: 16)
   unsafe Report.write("\n")
   Report.backtrace(from: UInt(m.rbp))
-  if unsafe carrier.pointee.locks != 0 || carrier.pointee.current == nil || carrier.pointee.oopses != 0 {
+  let mutexes = unsafe carrier.pointee.current.map { unsafe Borrowed<Thread>(bits: $0).with { $0.mutexCount } } ?? 0
+  if unsafe carrier.pointee.locks != 0 || mutexes != 0 || carrier.pointee.current == nil || carrier.pointee.oopses != 0 {
     unsafe panic("an oops with a lock held, without a task, or a second time")
   }
   unsafe carrier.pointee.oopses &+= 1
