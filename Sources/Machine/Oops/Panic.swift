@@ -36,7 +36,8 @@ func oops(_ signal: Int32, _ context: UnsafeMutablePointer<linux_ucontext>) {
   unsafe Report.write("\n")
   Report.backtrace(from: UInt(m.rbp))
   let mutexes = unsafe carrier.pointee.current.map { unsafe Borrowed<Thread>(bits: $0).with { $0.mutexCount } } ?? 0
-  if unsafe carrier.pointee.locks != 0 || mutexes != 0 || carrier.pointee.current == nil || carrier.pointee.oopses != 0 {
+  if unsafe carrier.pointee.locks != 0 || mutexes != 0 || carrier.pointee.current == nil || carrier.pointee.oopses != 0
+  {
     unsafe panic("an oops with a lock held, without a task, or a second time")
   }
   unsafe carrier.pointee.oopses &+= 1
