@@ -146,6 +146,7 @@ extension Task {
     let usage = ownUsage()
     let id = id
     let isLast = process.lock.withLock { threads in
+      if isLeader { process.name = name }
       threads.tasks.remove(self)
       threads.usage.add(usage)
       return threads.tasks.isEmpty

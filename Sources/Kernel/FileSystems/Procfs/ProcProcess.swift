@@ -228,7 +228,8 @@ final class ProcThreads: SyntheticDirectory {
     let process: Process
     do throws(Errno) { process = try subject.view().process } catch { throw .noEntry }
     let tid = process.lock.withLock { threads -> Int? in
-      var lowest: Int?
+      // The leader, though it has exited.
+      var lowest = process.id >= from ? process.id : nil
       threads.tasks.forEach { task in if task.id >= from && task.id < lowest ?? .max { lowest = task.id } }
       return lowest
     }

@@ -14,8 +14,12 @@ struct ProcSubject: Equatable {
   func view() throws(Errno) -> ProcView {
     guard let process = Processes.find(pid), process.startTime == started else { throw .noProcess }
     if tid == 0 { return ProcView(process: process, task: process.anyTask, isThread: false) }
-    guard let task = Processes.findTask(tid), task.process === process else { throw .noProcess }
-    return ProcView(process: process, task: task, isThread: true)
+    if let task = Processes.findTask(tid), task.process === process {
+      return ProcView(process: process, task: task, isThread: true)
+    }
+    // A leader that has exited is there as a zombie until its process is reaped.
+    guard tid == pid else { throw .noProcess }
+    return ProcView(process: process, task: nil, isThread: true)
   }
   var exists: Bool { (try? view()) != nil }
 }
