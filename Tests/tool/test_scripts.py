@@ -165,7 +165,7 @@ def test_stale_documents_are_found(tmp_path):
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
     ranks = tmp_path / "Sources/Machine/Locks/LockRank.swift"
-    ranks.write_text(ranks.read_text().replace("case pipe\n", "case pipe\n  case novel\n"))
+    ranks.write_text(ranks.read_text().replace("case socket\n", "case socket\n  case novel\n"))
     (tmp_path / "docs/objects.md").unlink()
     result = subprocess.run([tmp_path / "scripts/generate-docs", "--check"], capture_output=True, text=True)
     assert result.returncode == 1
