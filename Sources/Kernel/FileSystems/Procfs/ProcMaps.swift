@@ -20,7 +20,38 @@ enum ProcMaps {
   static func maps(_ view: ProcView, _ text: inout TextBuilder) throws(Errno) {
     guard let (space, areas, heap) = try areas(view) else { return }
     let root = readersRoot()
-    for area in areas { line(area, space, heap, root, &text) }
+    // The host's vDSO lies among them, though it is no area.
+    let vdso = HostVDSO.range
+    var isShown = vdso.isEmpty
+    for area in areas {
+      if !isShown && area.start >= vdso.upperBound {
+        vdsoLines(&text)
+        isShown = true
+      }
+      line(area, space, heap, root, &text)
+    }
+    if !isShown { vdsoLines(&text) }
+  }
+
+  private static func vdsoLines(_ text: inout TextBuilder) {
+    let range = HostVDSO.range
+    let code = min(max(HostAuxiliary.current.vdso, range.lowerBound), range.upperBound)
+    vdsoLine(&text, range.lowerBound, code, "r--p", "[vvar]\n")
+    vdsoLine(&text, code, range.upperBound, "r-xp", "[vdso]\n")
+  }
+  private static func vdsoLine(
+    _ text: inout TextBuilder, _ low: UInt, _ high: UInt, _ flags: StaticString, _ name: StaticString
+  ) {
+    if low >= high { return }
+    let start = text.bytes.count
+    text.add(hex: low, width: 8)
+    text.add("-")
+    text.add(hex: high, width: 8)
+    text.space()
+    text.add(flags)
+    text.add(" 00000000 00:00 0 ")
+    text.pad(73 &- (text.bytes.count &- start))
+    text.add(name)
   }
 
   private static func line(
@@ -56,6 +87,10 @@ enum ProcMaps {
 
   private static func name(_ area: Area, _ space: AddressSpace, _ heap: Range<UInt>, _ root: Path) -> [UInt8] {
     if let mapping = area.mapping {
+      if let segment = mapping.attachment?.segment {
+        let key = String(UInt32(bitPattern: segment.key), radix: 16)
+        return Array(("/SYSV" + String(repeating: "0", count: 8 - key.utf8.count) + key + " (deleted)").utf8)
+      }
       guard let file = mapping.file else { return ("/dev/zero (deleted)" as StaticString).bytes }
       return file.path?.description(below: root) ?? file.label
     }

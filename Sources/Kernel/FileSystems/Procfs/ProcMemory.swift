@@ -21,33 +21,18 @@ enum ProcMemory {
     }
   }
 
-  /// The bytes of `range`, where it is private memory of the process; nothing otherwise. Errors: ENOMEM.
+  /// The bytes of `range`, as far as they are mapped; nothing where the process is gone. Errors: ENOMEM.
   private static func read(_ space: AddressSpace, _ range: Range<UInt>) throws(Errno) -> [UInt8] {
     let count = min(Int(range.count), maximum)
     if count <= 0 { return [] }
     let buffer = try KernelBuffer(count: count)
-    let from = UserPointer<UInt8>(range.lowerBound)
     do throws(Errno) {
-      if Task.withCurrentTask({ (task: Task) in task.addressSpace.borrowed.map { $0 == space } ?? false }) {
-        try from.copyIn(to: buffer.bytes)
-      } else {
-        // The lock keeps the range mapped, so the copy faults nowhere; the fault path would take it for the reader's own.
-        try space.withState { (state) throws(Errno) in
-          if state.isGone || !isPrivate(state.areas, range.lowerBound, range.lowerBound + UInt(count)) { throw .fault }
-          try space.host.run { () throws(Errno) in try from.copyIn(to: buffer.bytes) }
-        }
+      let moved = try Task.withCurrentTask { (task) throws(Errno) -> Int in
+        try space.read(task, at: range.lowerBound, to: buffer.bytes)
       }
+      return buffer.bytes.slice(0, moved).array
     } catch {
       return []
     }
-    return buffer.bytes.array
-  }
-  private static func isPrivate(_ areas: borrowing AreaMap, _ start: UInt, _ end: UInt) -> Bool {
-    var at = start
-    while at < end {
-      guard let area = areas.tree.area(at: at), area.mapping == nil, area.flags.contains(.read) else { return false }
-      at = area.end
-    }
-    return true
   }
 }
