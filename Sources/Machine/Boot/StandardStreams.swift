@@ -39,5 +39,5 @@ public enum StandardStreams {
     return unsafe sharedStreams[Int(number)]
   }
 }
-nonisolated(unsafe) private var closedStreams: UInt32 = 0                            // SAFETY: written at boot
+nonisolated(unsafe) private var closedStreams: UInt32 = 0  // SAFETY: written at boot
 nonisolated(unsafe) private var sharedStreams: InlineArray<3, Int32> = [0, 1, 2]  // SAFETY: written at boot
