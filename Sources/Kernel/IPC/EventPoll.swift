@@ -12,7 +12,7 @@ import Synchronization
 /// the file's memory goes: so while an item is attached, and `items` is held, its file's memory is there, though the file
 /// may be dying.
 final class EventPoll {
-  let items = Mutex<EpollItemTable>(EpollItemTable(), rank: .poll)
+  let items = Mutex<EpollItemTable>(EpollItemTable(), rank: .epoll)
   private let ready = SpinLock<IntrusiveList<EpollItem>>(IntrusiveList<EpollItem>(), rank: .epoll)
   private let readyCount = Atomic<Int>(0)
   /// epoll_wait(2) sleeps here, each call exclusively.

@@ -8,6 +8,7 @@ let kunitCases: [KUnitCase] = [
   KUnitCase("machine/spaces") { (k: KUnit) in machineSpaces(k) },
   KUnitCase("memory/anonymous") { (k: KUnit) in memoryAnonymous(k) },
   KUnitCase("memory/cached-files") { (k: KUnit) in memoryCached(k) },
+  KUnitCase("memory/freed") { (k: KUnit) in memoryFreed(k) },
   KUnitCase("ipc/pipe-ring") { (k: KUnit) in ipcPipeRing(k) },
   KUnitCase("ipc/pipe-readers") { (k: KUnit) in ipcPipeReaders(k) },
   KUnitCase("ipc/socket-messages") { (k: KUnit) in ipcSocketMessages(k) },

@@ -28,7 +28,7 @@ public final class Pids {
     var bearers: InlineArray<256, Bearers> = InlineArray(repeating: Bearers())
   }
   private struct State: ~Copyable {
-    var used: InlineArray<512, UInt64> = InlineArray(repeating: 0)
+    var used = [UInt64](repeating: 0, count: 512)  // no array inline: it would lie on the stack first
     var chunks = ReferenceTable<Chunk>(capacity: Pids.maximum / Pids.chunkSize)
     var last = 0
     var tasks = 0

@@ -12,7 +12,7 @@ open class File {
   public final var flags: Int32
   /// For `isSeekable` ones; `positionLock` serialises those that share the description.
   public final var position = 0
-  public final let positionLock = Mutex<Void>((), rank: .file)
+  public final let positionLock = Mutex<Void>((), rank: .position)
 
   /// F_SETOWN and F_SETSIG: a process, or a negated group, and what it is sent (0: SIGIO).
   public final var owner: Int32 = 0, ownerSignal: Int32 = 0

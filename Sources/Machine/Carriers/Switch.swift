@@ -23,6 +23,7 @@ extension Scheduler {
   /// The current thread goes on in the address space `space`, on a carrier of that. The one that it leaves ends when
   /// nobody is left in it.
   public static func move(to space: HostSpace) {
+    mightSleep()
     let current = Thread.current
     current.with { thread in
       if thread.space === space { return }

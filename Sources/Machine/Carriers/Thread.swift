@@ -41,6 +41,9 @@ open class Thread: Listed {
   public final var nice = 0
   /// vCPUs that it may run on.
   public final var affinity: UInt64 = .max
+  #if CHECKED
+  final var heldMutexes = HeldMutexes()
+  #endif
   /// The last fault, for the fault path: what the host said.
   public final var fault = FaultInformation()
 

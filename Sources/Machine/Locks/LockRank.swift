@@ -1,23 +1,43 @@
-/// The order in which locks are taken: a lock is taken only while every held lock has a lower rank. docs/locking.md has
-/// the same order as a tree; the checked kernel panics where it is broken.
-public enum LockRank: UInt8, Sendable {
-  case machine = 1  // nothing is taken before it: power-off, the kernel's one-time work
+/// The order of sleeping locks: one is taken only while every sleeping lock that the thread holds has a lower rank, and
+/// no spinlock is held at all. docs/locking.md shows the order as a tree; the checked kernel panics where it is broken.
+public enum MutexRank: UInt8, Sendable {
+  case machine = 1  // nothing is taken before it: the kernel's one-time work
+  case position  // a file's position: held over the whole read(2) or write(2)
   case mount
   case rename  // one rename between directories at a time
-  case directory
+  case directory  // an ancestor before what is below it
   case inode
+  case fileSystem  // what one file system shares among its inodes
+  case epoll  // an epoll's items; each epoll before those that it watches
+  case socket
+  case pipe  // two of them in the order of their addresses
+  case terminal
+  case file  // what one open file keeps
+  case addressSpace  // the last: a user copy's page fault takes it; a fork's new one after its parent's
+
+  /// Ranks of which several may be held together; the places that do so say in what order.
+  var nests: Bool {
+    switch self {
+    case .directory, .inode, .pipe, .epoll, .addressSpace: true
+    case .machine, .position, .mount, .rename, .fileSystem, .socket, .terminal, .file: false
+    }
+  }
+}
+
+/// The order of spinlocks: one is taken only while every spinlock that the carrier holds has a lower rank. All of them
+/// come after all sleeping locks.
+public enum LockRank: UInt8, Sendable {
+  case machine = 1  // nothing is taken before it: power-off
+  case mount
   case processTree  // parents, children, groups, sessions
   case process  // one thread group
   case signals
   case descriptors
   case fileSystem  // what one file system shares among its inodes
-  case addressSpace
   case mappings  // the mappings of one cached file
   case dentries
   case file
-  case terminal
   case socket
-  case pipe
   case poll
   case futex
   case leaf  // takes no other but those below
@@ -27,4 +47,6 @@ public enum LockRank: UInt8, Sendable {
   case allocator
   case log
   case scheduler  // the last: host calls that wake come after it
+
+  var nests: Bool { self == .epoll }
 }

@@ -5,9 +5,9 @@ import Synchronization
   private let word = Atomic<UInt32>(0)  // 0 free, 1 held, 2 held and someone waits
   private let waiters = SpinLock(IntrusiveList<WaitEntry>(), rank: .waitQueue)
   private let cell: Cell<Value>
-  private let rank: LockRank
+  private let rank: MutexRank
 
-  @inline(__always) public init(_ value: consuming sending Value, rank: LockRank) {
+  @inline(__always) public init(_ value: consuming sending Value, rank: MutexRank) {
     cell = Cell(value)
     self.rank = rank
   }
@@ -21,10 +21,12 @@ import Synchronization
 
   /// For locks that span a scope the compiler cannot see (one taken in a walk, a pair in address order).
   @inline(__always) public borrowing func lock() {
+    unsafe mutexTaken(rank, UInt(bitPattern: cell.address))
     if !word.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged { contended() }
   }
   @inline(__always) public borrowing func unlock() {
     if word.exchange(0, ordering: .releasing) == 2 { release() }
+    unsafe mutexReleased(UInt(bitPattern: cell.address))
   }
 
   @inline(never) private borrowing func contended() {

@@ -56,25 +56,3 @@ public struct Cell<Value: ~Copyable>: ~Copyable {
   }
 }
 extension SpinLock: @unchecked Sendable where Value: ~Copyable {}
-
-// Counts in the carrier's block, so that an oops, or root after a kill, knows whether a lock is held.
-@inline(__always) func lockTaken(_ rank: LockRank) {
-  let carrier = unsafe arch_carrier()
-  unsafe carrier.pointee.locks &+= 1
-  #if CHECKED
-  let bit = UInt64(1) &<< UInt64(rank.rawValue)
-  // Epolls watch each other, in a tree: their locks may be held together.
-  let limit = rank == .epoll ? bit &<< 1 : bit
-  if unsafe carrier.pointee.ranks >= limit { unsafe panic("lock order") }
-  unsafe carrier.pointee.ranks |= bit
-  #endif
-}
-@inline(__always) func lockReleased(_ rank: LockRank) {
-  let carrier = unsafe arch_carrier()
-  #if CHECKED
-  unsafe carrier.pointee.ranks &= ~(UInt64(1) &<< UInt64(rank.rawValue))
-  #endif
-  unsafe carrier.pointee.locks &-= 1
-}
-/// Spinlocks that this carrier holds.
-public var heldLocks: Int { unsafe Int(arch_carrier().pointee.locks) }

@@ -115,6 +115,7 @@ import CMachine
   }
 
   private mutating func move(_ base: UnsafeMutableRawPointer, _ limit: Int, out: Bool) throws(Errno) -> Int {
+    if !isKernel { mightSleep() }
     var done = 0
     while done < limit && count > 0 {
       let part = min(rest, limit &- done)

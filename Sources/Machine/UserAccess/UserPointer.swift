@@ -12,6 +12,7 @@ import CMachine
 /// Copies between kernel and guest memory, where `user` is the guest's side. A page that is only unfilled is filled.
 @inline(__always)
 func userCopy(to: UnsafeMutableRawPointer?, from: UnsafeRawPointer?, _ count: Int, user: UInt) throws(Errno) {
+  mightSleep()
   guard isGuestRange(user, UInt(bitPattern: count)), unsafe arch_user_copy(to, from, count) == 0 else { throw .fault }
 }
 

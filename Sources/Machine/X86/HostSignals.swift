@@ -200,7 +200,7 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
 
 @inline(__always) private func checkStack() {
   #if CHECKED
-  if unsafe heldLocks != 0 { unsafe panic("a lock is held on the way out of the kernel") }
+  checkNothingHeld()
   Thread.withCurrent { if !$0.stack.isIntact { unsafe panic("kernel stack overflow") } }
   #endif
 }
