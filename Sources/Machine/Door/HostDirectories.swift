@@ -17,10 +17,10 @@ extension HostDescriptor {
         try openBeneath(Int(bitPattern: b.baseAddress), flags, 0)
       })
   }
-  /// This directory or file itself, anew: for directories only.
-  public borrowing func reopen(_ flags: Int32) throws(Errno) -> HostDescriptor {
+  /// This directory itself, anew; with O_TMPFILE a file without a name in it.
+  public borrowing func reopen(_ flags: Int32, mode: UInt32 = 0) throws(Errno) -> HostDescriptor {
     let dot: StaticString = "."
-    return HostDescriptor(try unsafe openBeneath(Int(bitPattern: dot.utf8Start), flags, 0))
+    return HostDescriptor(try unsafe openBeneath(Int(bitPattern: dot.utf8Start), flags, mode))
   }
 
   private borrowing func openBeneath(_ path: Int, _ flags: Int32, _ mode: UInt32) throws(Errno) -> Int32 {
@@ -81,6 +81,13 @@ extension HostDescriptor {
     let target = Int(directory.number)
     try withHostName(name) { (old) throws(Errno) in
       try withHostName(newName) { (new) throws(Errno) in _ = try call(__NR_linkat, old, target, new, 0) }
+    }
+  }
+  /// `newName` in `directory` for this file itself, which has no name. Errors: ENOENT where the host wants a right for it.
+  public borrowing func linkSelf(to directory: borrowing HostDescriptor, _ newName: Span<UInt8>) throws(Errno) {
+    let target = Int(directory.number)
+    try withHostName(newName) { (new) throws(Errno) in
+      _ = try call(__NR_linkat, emptyName, target, new, Int(AT_EMPTY_PATH))
     }
   }
   public borrowing func remove(_ name: Span<UInt8>, isDirectory: Bool) throws(Errno) {

@@ -50,11 +50,31 @@ extension HostInode {
     return inode
   }
 
+  func makeUnnamed(_ new: NewFile) throws(Errno) -> Inode {
+    let file = HostFileReference(
+      try reach().descriptor.reopen(O_TMPFILE_BIT | O_DIRECTORY | O_RDWR, mode: new.mode & 0o7777))
+    let attributes = try file.descriptor.attributes()
+    let inode = host.with { fs in
+      let inode = fs.inode(attributes, in: self, [])
+      fs.keep(file, of: inode)
+      fs.state.withLock { _ in inode.isUnnamed = true }
+      return inode
+    }
+    inode.setFresh(file)
+    try inode.takeOwner(new)
+    return inode
+  }
+
   func makeLink(_ name: Span<UInt8>, _ inode: Inode) throws(Errno) {
     guard let inode = inode as? HostInode else { throw .crossDevice }
-    let old = try inode.place()
-    let from = try old.parent.reach(), to = try reach()
-    try from.descriptor.link(old.name.span, to: to.descriptor, name)
+    let to = try reach()
+    if inode.isLinkable {
+      try inode.reach().descriptor.linkSelf(to: to.descriptor, name)
+    } else {
+      let old = try inode.place()
+      try old.parent.reach().descriptor.link(old.name.span, to: to.descriptor, name)
+    }
+    inode.wasFound(in: self, array(of: name))
     inode.refresh(try inode.reach().descriptor.attributes())
     refresh(try to.descriptor.attributes())
   }
@@ -103,3 +123,6 @@ extension HostInode {
     }
   }
 }
+
+/// O_TMPFILE without the O_DIRECTORY in it.
+private var O_TMPFILE_BIT: Int32 { 0o20000000 }

@@ -271,6 +271,7 @@ final class HostInode: Inode {
   override func lookup(_ name: Span<UInt8>) throws(Errno) -> Inode? { try look(name) }
   override func revalidate(_ name: Span<UInt8>, _ inode: Inode?) throws(Errno) -> Bool { try isStill(name, inode) }
   override func create(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { try makeFile(name, new) }
+  override func createUnnamed(_ new: NewFile) throws(Errno) -> Inode { try makeUnnamed(new) }
   override func mkdir(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode {
     try reach().descriptor.makeDirectory(name, new.mode & 0o7777)
     return try made(name, new)
