@@ -16,7 +16,7 @@ extension Pipe {
 
   /// splice(2) from the pipe to a file. Returns the bytes moved; 0 at the end. Errors: EAGAIN, `.restart`, the file's.
   func splice(to place: inout SplicePlace, _ limit: Int, isNonBlocking: Bool) throws(Errno) -> Int {
-    let buffer = try KernelBuffer(count: min(max(limit, 1), Self.step))
+    let buffer = try KernelBuffer(unclearedCount: min(max(limit, 1), Self.step))
     var total = 0
     while total < limit {
       do throws(Errno) {
@@ -61,7 +61,7 @@ extension Pipe {
           continue
         }
         let room = ring.withLock { ($0.capacity &- $0.occupied) &* PipeRing.pageSize }
-        let buffer = try KernelBuffer(count: max(1, min(limit &- total, Self.step, room)))
+        let buffer = try KernelBuffer(unclearedCount: max(1, min(limit &- total, Self.step, room)))
         let count = try place.read(buffer.bytes)
         if count == 0 { break }
         var bytes = IOBuffers(kernel: buffer.bytes.slice(0, count))

@@ -48,7 +48,7 @@ final class SocketMessage: Listed {
     _ buffers: inout IOBuffers, count: Int, sender: UnixSocket, _ identity: SocketIdentity, _ files: [File],
     name: UnixAddress?
   ) throws(Errno) {
-    let data = try KernelBuffer(count: max(count, 1))
+    let data = try KernelBuffer(unclearedCount: max(count, 1))
     if count > 0, try buffers.copyIn(data.bytes.slice(0, count)) != count { throw .fault }
     self.data = data
     self.count = count

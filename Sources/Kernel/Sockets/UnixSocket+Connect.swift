@@ -20,23 +20,35 @@ extension UnixSocket {
   /// Implements bind(2); a nil `address` takes a free abstract name. Errors: EINVAL where it has a name, EADDRINUSE, those
   /// of mknod(2).
   func bind(_ task: Task, _ address: UnixAddress?) throws(Errno) {
-    try setup.withLock { (_) throws(Errno) in
-      if state.withLock({ $0.address != nil }) { throw Errno.invalid }
-      guard let address else {
-        try bindAutomatically()
-        return
-      }
+    // Only one call names it. A node is made without a lock: directories' come first.
+    try claimName()
+    do throws(Errno) {
+      guard let address else { return try bindAutomatically() }
       if address.isAbstract {
         guard unixNames.borrowed.with({ $0.add(address, self) }) else { throw .addressInUse }
-        state.withLock { $0.address = address }
+        nameIs(address, nil)
         return
       }
       let inode = try makeNode(task, address.path)
-      state.withLock { state in
-        state.address = address
-        state.inode = inode
-      }
+      nameIs(address, inode)
       unixNames.borrowed.with { $0.add(inode, self) }
+    } catch {
+      state.withLock { $0.isBinding = false }
+      throw error
+    }
+  }
+  /// Errors: EINVAL where it has a name, or gets one.
+  private func claimName() throws(Errno) {
+    try state.withLock { (state) throws(Errno) in
+      if state.address != nil || state.isBinding { throw Errno.invalid }
+      state.isBinding = true
+    }
+  }
+  private func nameIs(_ address: UnixAddress, _ inode: Inode?) {
+    state.withLock { state in
+      state.address = address
+      state.inode = inode
+      state.isBinding = false
     }
   }
   private func makeNode(_ task: Task, _ path: [UInt8]) throws(Errno) -> Inode {
@@ -52,7 +64,7 @@ extension UnixSocket {
       }
     }
   }
-  /// Five hexadecimal digits behind a NUL. `setup` is held, and it has no name.
+  /// Five hexadecimal digits behind a NUL. The name is claimed.
   private func bindAutomatically() throws(Errno) {
     for _ in 0..<1 << 20 {
       let number = automaticNames.add(1, ordering: .relaxed).oldValue & 0xfffff
@@ -63,7 +75,7 @@ extension UnixSocket {
       }
       let address = UnixAddress(bytes)
       if unixNames.borrowed.with({ $0.add(address, self) }) {
-        state.withLock { $0.address = address }
+        nameIs(address, nil)
         return
       }
     }
@@ -72,8 +84,10 @@ extension UnixSocket {
   /// A sender that passes credentials has a name. Errors: ENOSPC.
   func bindIfNeeded() throws(Errno) {
     guard passesCredentials.load(ordering: .relaxed) else { return }
-    try setup.withLock { (_) throws(Errno) in
-      if state.withLock({ $0.address == nil }) { try bindAutomatically() }
+    do throws(Errno) { try claimName() } catch { return }
+    do throws(Errno) { try bindAutomatically() } catch {
+      state.withLock { $0.isBinding = false }
+      throw error
     }
   }
 

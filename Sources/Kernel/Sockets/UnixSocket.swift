@@ -4,7 +4,7 @@ import Synchronization
 
 /// A UNIX socket: unix(7). Its file closes it; a connection that nobody accepted yet has no file.
 ///
-/// Three locks, in this order: `setup` (sleeping) while its name and connections are changed by a call on it; `reading`
+/// Three locks, in this order: `setup` (sleeping) while its connections are changed by a call on it; `reading`
 /// (sleeping) while a call takes from its queue; `state` (a spinlock) for the rest. No two sockets' `state` are held
 /// together. Senders copy first and append then, so no copy is made under a spinlock.
 final class UnixSocket {
@@ -131,6 +131,8 @@ struct UnixState: ~Copyable {
   var address: UnixAddress?
   /// Where the address is a path: its node.
   var inode: Inode?
+  /// A call is naming it.
+  var isBinding = false
   var messages = MessageQueue()
   /// A listener's connections that nobody accepted.
   var pending: [UnixSocket] = []

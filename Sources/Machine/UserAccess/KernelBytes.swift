@@ -70,6 +70,12 @@ import CMachine
     self.count = count
     unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: count)
   }
+  /// Not zeroed: for those who show nobody more than they wrote. Errors: ENOMEM.
+  public init(unclearedCount count: Int) throws(Errno) {
+    guard count > 0, let memory = unsafe slabAllocate(UInt(count), 16) else { throw .noMemory }
+    unsafe base = memory
+    self.count = count
+  }
   deinit { unsafe slabFree(base) }
   /// A window that is good while this buffer lives.
   @inline(__always) public var bytes: KernelBytes { unsafe KernelBytes(base, count: count) }

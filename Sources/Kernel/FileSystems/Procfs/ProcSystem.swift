@@ -27,7 +27,7 @@ enum ProcSystem {
       let rounded = value &+ 10  // FIXED_1 / 200
       text.add(rounded &>> 11)
       text.add(".")
-      text.add((rounded & 2047) &* 100 &>> 11, width: 2, padding: 48)
+      text.add(((rounded & 2047) &* 100) &>> 11, width: 2, padding: 48)
       text.space()
     }
     text.add(counts.running)
