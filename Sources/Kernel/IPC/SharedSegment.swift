@@ -43,8 +43,8 @@ public final class SharedSegment {
   }
   func isOwned(by c: Credentials) -> Bool { c.euid == uid || c.euid == creatorUid || c.has(CAP_SYS_ADMIN) }
 
-  static var isDoomed: UInt32 { 0o1000 }        // SHM_DEST
-  static var isLocked: UInt32 { 0o2000 }        // SHM_LOCKED
+  static var isDoomed: UInt32 { 0o1000 }  // SHM_DEST
+  static var isLocked: UInt32 { 0o2000 }  // SHM_LOCKED
 }
 
 /// One shmat(2), in one address space; its end is the detaching.
@@ -92,8 +92,10 @@ final class SharedSegments {
 
   /// Implements shmget(2), all in one step.
   func get(_ key: Int32, _ size: Int, _ flags: Int32, _ c: Credentials, process: Int) throws(Errno) -> Int32 {
-    if key != 0, let found = state.withLock({ state in state.slots.first { $0?.key == key && $0?.isOpen == true } ?? nil }) {
-      if flags & 0o3000 == 0o3000 { throw .exists }             // IPC_CREAT and IPC_EXCL
+    if key != 0,
+      let found = state.withLock({ state in state.slots.first { $0?.key == key && $0?.isOpen == true } ?? nil })
+    {
+      if flags & 0o3000 == 0o3000 { throw .exists }  // IPC_CREAT and IPC_EXCL
       if size > found.size { throw .invalid }
       let wanted = UInt32(flags >> 6 | flags >> 3 | flags) & 7
       if !found.allows(wanted, c) { throw .access }
@@ -101,7 +103,7 @@ final class SharedSegments {
     }
     if key != 0 && flags & 0o1000 == 0 { throw .noEntry }
     guard size > 0, size < 1 << 46 else { throw .invalid }
-    if flags & 0o4000 != 0 { throw .noMemory }                  // SHM_HUGETLB: there are none
+    if flags & 0o4000 != 0 { throw .noMemory }  // SHM_HUGETLB: there are none
     let id = try state.withLock { (state) throws(Errno) -> Int32 in
       var i = 0
       while i < state.slots.count && state.slots[i] != nil { i += 1 }
@@ -153,7 +155,9 @@ final class SharedSegments {
   }
   private func removeIfUnused(_ state: inout State, _ segment: SharedSegment) -> SharedSegment? {
     let i = Self.index(segment.id)
-    guard segment.attaches == 0, segment.mode & SharedSegment.isDoomed != 0, state.slots[i] === segment else { return nil }
+    guard segment.attaches == 0, segment.mode & SharedSegment.isDoomed != 0, state.slots[i] === segment else {
+      return nil
+    }
     state.slots[i] = nil
     return segment
   }

@@ -13,17 +13,17 @@ func sysShmget(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
 
 /// shmat(2).
 func sysShmat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
-  let isReadOnly = args.i2 & 0o10000 != 0                       // SHM_RDONLY
+  let isReadOnly = args.i2 & 0o10000 != 0  // SHM_RDONLY
   var address = UInt(bitPattern: args.a1)
   if address & 4095 != 0 {
-    guard args.i2 & 0o20000 != 0 else { throw .invalid }        // SHM_RND
+    guard args.i2 & 0o20000 != 0 else { throw .invalid }  // SHM_RND
     address &= ~4095
     if address == 0 && args.i2 & 0o40000 != 0 { throw .invalid }
   }
   if address == 0 && args.i2 & 0o40000 != 0 { throw .invalid }  // SHM_REMAP
   let segment = try sharedSegments.with { (s) throws(Errno) in try s.find(args.i0) }
   var protection = isReadOnly ? PROT_READ : PROT_READ | PROT_WRITE
-  if args.i2 & 0o100000 != 0 { protection |= PROT_EXEC }        // SHM_EXEC
+  if args.i2 & 0o100000 != 0 { protection |= PROT_EXEC }  // SHM_EXEC
   // PROT_READ and PROT_WRITE are the mode's bits the other way round.
   let wanted: UInt32 = (isReadOnly ? 4 : 6) | (protection & PROT_EXEC != 0 ? 1 : 0)
   guard task.credentials.borrowed.with({ segment.allows(wanted, $0) }) else { throw .access }
@@ -47,12 +47,12 @@ func sysShmdt(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
 
 /// shmctl(2).
 func sysShmctl(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
-  let command = args.i1 & ~0x100                                // IPC_64
+  let command = args.i1 & ~0x100  // IPC_64
   let out = UInt(bitPattern: args.a2)
   switch command {
-  case 3, 14:                                                   // IPC_INFO, SHM_INFO
+  case 3, 14:  // IPC_INFO, SHM_INFO
     return .value(try copyInformation(command, out))
-  case 2, 13, 15:                                               // IPC_STAT, SHM_STAT, SHM_STAT_ANY
+  case 2, 13, 15:  // IPC_STAT, SHM_STAT, SHM_STAT_ANY
     let segment = try sharedSegments.with { (s) throws(Errno) in
       try command == 2 ? s.find(args.i0) : s.find(index: Int(args.i0))
     }
@@ -64,10 +64,10 @@ func sysShmctl(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
   let segment = try sharedSegments.with { (s) throws(Errno) in try s.find(args.i0) }
   let isOwner = task.credentials.borrowed.with { segment.isOwned(by: $0) }
   switch command {
-  case 0:                                                       // IPC_RMID
+  case 0:  // IPC_RMID
     if !isOwner { throw .notPermitted }
     sharedSegments.with { $0.remove(segment) }
-  case 1:                                                       // IPC_SET
+  case 1:  // IPC_SET
     let new = try UserPointer<shmid64_ds>(out).copyIn()
     if !isOwner { throw .notPermitted }
     try sharedSegments.with { (s) throws(Errno) in
@@ -78,7 +78,7 @@ func sysShmctl(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
         segment.changed = FileTime.now()
       }
     }
-  case 11, 12:                                                  // SHM_LOCK, SHM_UNLOCK
+  case 11, 12:  // SHM_LOCK, SHM_UNLOCK
     if !isOwner && !task.credentials.borrowed.with({ $0.has(CAP_IPC_LOCK) }) { throw .notPermitted }
     try sharedSegments.with { (s) throws(Errno) in
       try s.withLock { () throws(Errno) in
@@ -119,7 +119,9 @@ private func copyInformation(_ command: Int32, _ out: UInt) throws(Errno) -> Int
   let usage = sharedSegments.with { $0.usage() }
   let words: [UInt] =
     command == 3
-    ? [UInt.max - (1 << 24), 1, UInt(SharedSegments.limit), UInt(SharedSegments.limit), UInt.max - (1 << 24), 0, 0, 0, 0]
+    ? [
+      UInt.max - (1 << 24), 1, UInt(SharedSegments.limit), UInt(SharedSegments.limit), UInt.max - (1 << 24), 0, 0, 0, 0,
+    ]
     : [UInt(usage.count), UInt(usage.pages), UInt(usage.resident), 0, 0, 0]
   try UserPointer<UInt>(out).copyOut(words)
   return usage.highest
