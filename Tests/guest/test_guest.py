@@ -81,7 +81,9 @@ def test_martlet(case, variant, mmu, cpus, root, place, counts, request):
     for key, value in {**counts, "GUEST_IN_MARTLET": "1", "GUEST_MMU": mmu}.items():
         command += ["-e", f"{key}={value}"]
     if root == "host":
-        command += ["--root", "/", "--ro", "-v", f"{place}:/tmp", "-w", "/tmp"]
+        # The programs at /mnt: the checkout itself may lie below /tmp, which is another directory in there.
+        command += ["--root", "/", "--ro", "-v", f"{place}:/tmp", "-v", f"{programs.BUILD}:/mnt:ro", "-w", "/tmp"]
+        binary = f"/mnt/{variant}/{case.program}"
     else:
         command += ["-v", f"{programs.BUILD}:/t:ro", "-w", "/tmp"]
         binary = f"/t/{variant}/{case.program}"

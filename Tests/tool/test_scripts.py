@@ -135,7 +135,7 @@ def test_symbols(tmp_path, version):
 
 def test_make_help_lists_every_target():
     help_text = subprocess.run(["make", "-s", "help"], cwd=REPOSITORY, capture_output=True, text=True).stdout
-    for target in ("run", "test", "test-long", "kunit", "checks", "format", "lint", "clean", "install", "build"):
+    for target in ("run", "test", "test-long", "kunit", "checks", "format", "lint", "clean", "install", "build", "docs"):
         assert f"make {target} " in help_text
 
 
@@ -148,3 +148,28 @@ def test_missing_packages_are_named_in_one_line(tmp_path):
     lines = result.stderr.splitlines()
     assert result.returncode == 1 and len(lines) == 2
     assert "apt-get install" in lines[1] and "linux-libc-dev" in lines[1]
+
+
+def test_documents_are_what_the_sources_say():
+    result = subprocess.run([REPOSITORY / "scripts/generate-docs", "--check"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
+def test_stale_documents_are_found(tmp_path):
+    names = subprocess.run(["git", "ls-files", "-z", "README.md", "docs", "scripts", "Sources"], cwd=REPOSITORY,
+                           capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in filter(None, names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((REPOSITORY / name).read_bytes())
+        (tmp_path / name).chmod((REPOSITORY / name).stat().st_mode)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+    ranks = tmp_path / "Sources/Machine/Locks/LockRank.swift"
+    ranks.write_text(ranks.read_text().replace("case socket\n", "case socket\n  case novel\n"))
+    (tmp_path / "docs/objects.md").unlink()
+    result = subprocess.run([tmp_path / "scripts/generate-docs", "--check"], capture_output=True, text=True)
+    assert result.returncode == 1
+    for text in ("docs/locking.md: `make docs`", "novel is missing", "there is no docs/objects.md"):
+        assert text in result.stdout, result.stdout
+    subprocess.run([tmp_path / "scripts/generate-docs"], check=True)
+    assert "| `novel` |" in (tmp_path / "docs/locking.md").read_text()

@@ -32,11 +32,11 @@ FAMILIES = [
     ("Identity", "Identity", "add_key request_key keyctl"),
     ("Signals", "Signals SignalFiles", ""),
     ("Time", "Clocks TimerCalls", "adjtimex clock_adjtime"),
-    ("Pipes, polling, event files", "Pipes Polling Epoll EventFiles",
+    ("Pipes, polling, event files", "Pipes Polling Epoll EventFiles FilesInotify",
      "epoll_ctl_old epoll_wait_old inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init "
      "fanotify_mark"),
     ("Sockets", "Sockets SocketMessages", ""),
-    ("System V and POSIX IPC", "",
+    ("System V and POSIX IPC", "SharedMemory",
      "shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_open mq_unlink "
      "mq_timedsend mq_timedreceive mq_notify mq_getsetattr"),
     ("Asynchronous I/O", "",
@@ -77,7 +77,8 @@ def families(repository):
         _, name, _, handler = call
         title = of_file.get(home.get(handler)) if handler else of_name.get(name)
         if title is None:
-            raise Fault(f"scripts/lib/documents.py names no family for {name}")
+            file = f" or {home[handler]}" if handler in home else ""
+            raise Fault(f"FAMILIES in scripts/lib/documents.py has no place for {name}{file}")
         found[title].append(call)
     return list(found.items())
 
@@ -139,9 +140,10 @@ def clone_kinds(repository):
             f"| `CloneKind.process` | {process} `CLONE_PARENT` |", f"| `CloneKind.pool` | {process} |"]
 
 
-def ranks(repository):
-    """(name, comment) in order."""
-    return re.findall(r"^  case (\w+)(?: = 1)?(?:  // (.*))?$", (repository / RANKS).read_text(), re.M)
+def ranks(repository, enum):
+    """(name, comment) in order, of MutexRank or LockRank."""
+    body = re.search(rf"^public enum {enum}\b.*?^}}$", (repository / RANKS).read_text(), re.M | re.S)
+    return re.findall(r"^  case (\w+)(?: = 1)?(?:  // (.*))?$", body[0], re.M)
 
 
 def lock_users(repository):
@@ -155,10 +157,11 @@ def lock_users(repository):
             kind = sleeping if "Mutex" in line else spinning
             for name in names:
                 kind.setdefault(name, {})[path.stem] = None
-    lines = ["| rank | spinlocks in | sleeping locks in | note |", "|---|---|---|---|"]
-    for name, comment in ranks(repository):
-        cells = [" ".join(f"`{file}`" for file in kind.get(name, {})) for kind in (spinning, sleeping)]
-        lines.append(f"| `{name}` | {cells[0]} | {cells[1]} | {comment} |")
+    lines = ["| rank | kind | locks in | note |", "|---|---|---|---|"]
+    for enum, kind, users in [("MutexRank", "sleeping", sleeping), ("LockRank", "spinning", spinning)]:
+        for name, comment in ranks(repository, enum):
+            files = " ".join(f"`{file}`" for file in users.get(name, {}))
+            lines.append(f"| `{name}` | {kind} | {files} | {comment} |")
     return lines
 
 
@@ -195,14 +198,19 @@ def stale(repository):
 
 
 def lock_tree(repository):
-    """The tree in docs/locking.md has the enum's names, each below one that is taken before it."""
-    order = [name for name, _ in ranks(repository)]
-    block = re.search(r"^```locks\n(.*?)^```$", (repository / "docs/locking.md").read_text(), re.M | re.S)
+    """The trees in docs/locking.md have the enums' names, each below one that is taken before it."""
+    places = lock_places(repository, "MutexRank", "mutexes") + lock_places(repository, "LockRank", "locks")
+    return Result("docs/locking.md has the order of MutexRank and LockRank", places)
+
+
+def lock_places(repository, enum, fence):
+    order = [name for name, _ in ranks(repository, enum)]
+    block = re.search(rf"^```{fence}\n(.*?)^```$", (repository / "docs/locking.md").read_text(), re.M | re.S)
     places, above, seen = [], [], []
     for line in block[1].splitlines() if block else []:
         depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
         if name not in order:
-            places.append(f"docs/locking.md: {name} is no LockRank")
+            places.append(f"docs/locking.md: {name} is no {enum}")
             continue
         above[depth:] = [name]
         if depth and order.index(above[depth - 1]) >= order.index(name):
@@ -210,7 +218,7 @@ def lock_tree(repository):
         seen.append(name)
     places += [f"docs/locking.md: {name} is missing" for name in order if name not in seen]
     places += [f"docs/locking.md: {name} is there twice" for name in set(seen) if seen.count(name) > 1]
-    return Result("docs/locking.md has the order of LockRank", places)
+    return places
 
 
 def numbers(repository):

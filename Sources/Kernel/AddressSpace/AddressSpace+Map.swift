@@ -173,8 +173,9 @@ extension AddressSpace {
     if state.areas.count >= maximumAreas { throw .noMemory }
     try state.areas.reserve()
     // On the file's list before the file's size is looked at; the tree's own count takes over.
-    area.mapping?.attach()
-    defer { area.mapping?.detach() }
+    let mapping = area.mapping
+    mapping?.attach()
+    defer { mapping?.detach() }
     try occupy(area.start, area.end)
     try mapInHost(&area, noReserve: noReserve)
     try state.areas.clear(area.start, area.end)
@@ -185,7 +186,8 @@ extension AddressSpace {
   /// The one place where the host maps what an area is. Executable file text will get its exec image here.
   func mapInHost(_ area: inout Area, noReserve: Bool) throws(Errno) {
     let (start, count, protection) = (area.start, area.count, area.flags.protection)
-    switch area.mapping?.object {
+    let object = area.mapping?.object
+    switch object {
     case nil, .zero:
       try AddressLayout.forUsableParts(start, start + count) { (part, size) throws(Errno) in
         try HostMemory.mapAnonymous(part, size, protection: protection, noReserve: noReserve)

@@ -88,8 +88,9 @@ extension AddressSpace {
     more.end = end
     more.offset = area.fileOffset(area.end)
     more.filled = PageRanges()
-    more.mapping?.attach()
-    defer { more.mapping?.detach() }
+    let mapping = area.mapping
+    mapping?.attach()
+    defer { mapping?.detach() }
     try occupy(more.start, more.end)
     try mapInHost(&more, noReserve: area.flags.contains(.noReserve))
     try state.areas.add(more)
@@ -122,8 +123,9 @@ extension AddressSpace {
     copy.offset = area.fileOffset(r.address)
     copy.filled = PageRanges()
     if r.oldCount == 0 || r.has(MREMAP_DONTUNMAP) { copy.flags.subtract([.locked, .lockedOnFault]) }
-    copy.mapping?.attach()
-    defer { copy.mapping?.detach() }
+    let mapping = area.mapping
+    mapping?.attach()
+    defer { mapping?.detach() }
     // Shared pages of the cache are mapped anew; private ones move with what was written to them.
     let isAnew = copy.mapping?.cached != nil && copy.flags.contains(.shared) || r.oldCount == 0
     try occupy(copy.start, copy.end)
@@ -160,8 +162,9 @@ extension AddressSpace {
     rest.offset = area.fileOffset(r.address)
     rest.flags.subtract([.locked, .lockedOnFault])
     try state.areas.reserve()
-    rest.mapping?.attach()
-    defer { rest.mapping?.detach() }
+    let mapping = area.mapping
+    mapping?.attach()
+    defer { mapping?.detach() }
     try mapInHost(&rest, noReserve: true)
     try state.areas.clear(rest.start, rest.end)
     try state.areas.add(rest)

@@ -98,13 +98,19 @@ public final class AddressSpace {
 
   /// Runs `body` with the lock held; files that lost their last area close after it is released.
   func withState<R>(_ body: (inout AddressSpaceState) throws(Errno) -> R) throws(Errno) -> R {
+    // No `defer` here that consumes: the compiler lets what it took leak.
     var dropped: [FileMapping] = []
-    defer { _ = consume dropped }
+    var failure: Errno?
+    var result: R?
     if !hasAddressSpaces { sharedLayout.with { $0.lock.lock() } }
-    defer { if !hasAddressSpaces { sharedLayout.with { $0.lock.unlock() } } }
-    return try state.withLock { (state) throws(Errno) -> R in
-      defer { dropped = state.areas.takeDropped() }
-      return try body(&state)
+    state.withLock { state in
+      do throws(Errno) { result = try body(&state) } catch { failure = error }
+      dropped = state.areas.takeDropped()
     }
+    if !hasAddressSpaces { sharedLayout.with { $0.lock.unlock() } }
+    withExtendedLifetime(dropped) {}
+    if let failure { throw failure }
+    guard let result else { throw .fault }  // it is there where nothing failed
+    return result
   }
 }

@@ -143,7 +143,7 @@ final class SharedSegments {
       segment.last = process
       return removeIfUnused(&state, segment)
     }
-    _ = consume gone
+    withExtendedLifetime(gone) {}
   }
   /// IPC_RMID.
   func remove(_ segment: SharedSegment) {
@@ -151,7 +151,7 @@ final class SharedSegments {
       segment.mode |= SharedSegment.isDoomed
       return removeIfUnused(&state, segment)
     }
-    _ = consume gone
+    withExtendedLifetime(gone) {}
   }
   private func removeIfUnused(_ state: inout State, _ segment: SharedSegment) -> SharedSegment? {
     let i = Self.index(segment.id)

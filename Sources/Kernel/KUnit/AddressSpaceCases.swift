@@ -125,3 +125,35 @@ func memoryCached(_ k: KUnit) {
     k.expect(file.mappings.isEmpty, "nobody maps it")
   }
 }
+
+/// Whether what leaves the tree is freed.
+func memoryFreed(_ k: KUnit) {
+  inSpace(k) { (space) throws(Errno) in
+    func make() throws(Errno) -> FileMapping {
+      FileMapping(space: space, file: nil, object: .cached(try CachedFile.shared(count: 16 << 12)), isWritable: true)
+    }
+    func area(_ m: FileMapping) -> Area {
+      Area(start: 0x7000_1000_0000, end: 0x7000_1001_0000, flags: [.read, .write, .shared], offset: 0, mapping: m)
+    }
+    let m = try make()
+    let base = referenceCount(m)
+    var tree = AreaTree()
+    try tree.insert(area(m))
+    k.expect(referenceCount(m) > base, "counted")
+    tree.remove(0x7000_1000_0000)
+    k.expect(referenceCount(m) == base, "tree: \(referenceCount(m) - base)")
+    let m2 = try make()
+    var map = AreaMap()
+    try map.add(area(m2))
+    try map.clear(0, .max)
+    _ = map.takeDropped()
+    k.expect(referenceCount(m2) == base, "map: \(referenceCount(m2) - base)")
+    let before = liveObjects()
+    for _ in 0..<100 {
+      let at = try space.map(
+        MapRequest(count: 8192, protection: PROT_READ, flags: MAP_SHARED | MAP_ANONYMOUS), limits: MemoryLimits())
+      try space.unmap(at, 8192)
+    }
+    k.expect(liveObjects() - before < 20, "objects: \(liveObjects() - before)")
+  }
+}

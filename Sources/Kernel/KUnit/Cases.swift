@@ -17,6 +17,7 @@ let kunitCases: [KUnitCase] = [
   KUnitCase("tasks/pids") { (k: KUnit) in pidNumbers(k) },
   KUnitCase("memory/anonymous") { (k: KUnit) in memoryAnonymous(k) },
   KUnitCase("memory/cached-files") { (k: KUnit) in memoryCached(k) },
+  KUnitCase("memory/freed") { (k: KUnit) in memoryFreed(k) },
   KUnitCase("ipc/pipe-ring") { (k: KUnit) in ipcPipeRing(k) },
   KUnitCase("ipc/pipe-readers") { (k: KUnit) in ipcPipeReaders(k) },
   KUnitCase("ipc/socket-messages") { (k: KUnit) in ipcSocketMessages(k) },

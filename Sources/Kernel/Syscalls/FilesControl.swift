@@ -17,7 +17,11 @@ func sysFcntl(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
       try table.setClosesOnExec(Int(args.i0), args.i2 & FD_CLOEXEC != 0)
     }
     return .value(0)
-  case F_GETFL: return .value(try task.withAnyFile(args.i0) { (file) throws(Errno) -> Int in Int(file.flags) })
+  case F_GETFL:
+    return .value(
+      try task.withAnyFile(args.i0) { (file) throws(Errno) -> Int in
+        Int(file.flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC))
+      })
   default: return .value(try task.withFile(args.i0) { (file) throws(Errno) -> Int in try control(task, file, args) })
   }
 }

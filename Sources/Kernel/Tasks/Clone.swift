@@ -102,6 +102,7 @@ extension Task {
         limits: ResourceLimits(copying: process.limits), exitSignal: r.exitSignal)
       if childProcess.limits[RLIMIT_CPU].soft != .max { childProcess.signals.timers.followLimit(childProcess) }
       childProcess.dumpable = process.dumpable
+      childProcess.killPriority = process.killPriority
       childProcess.personality = process.personality
     }
     var childFiles: FileTable?

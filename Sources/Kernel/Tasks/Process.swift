@@ -58,6 +58,8 @@ public final class Process {
 
   // MARK: words, changed by the process's own threads
 
+  /// /proc/PID/oom_score_adj: who dies first when memory is short, -1000…1000.
+  public var killPriority: Int32 = 0
   /// PR_SET_DUMPABLE.
   public var dumpable: Int32 = 1
   /// PR_SET_THP_DISABLE: a hint, which the host does not get.

@@ -20,6 +20,7 @@ public func bootMachine(_ stack: UnsafeRawPointer, start: @escaping @convention(
   if auxiliary.capabilities2 & 2 == 0 {
     fail("this host's processor or kernel lacks FSGSBASE; Martlet needs x86-64 Linux 5.11 or later")
   }
+  StandardStreams.occupy()
   let size = mapKernelMemory()
   unsafe moveImage()
   // From here on globals are shared memory.

@@ -16,7 +16,7 @@ enum Sandbox {
     // With hostfs the owner of what the tool's user owns must stay able to act as such: root keeps what files need.
     var header = __user_cap_header_struct(version: UInt32(_LINUX_CAPABILITY_VERSION_3), pid: 0)
     var data = InlineArray<2, __user_cap_data_struct>(repeating: __user_cap_data_struct())
-    let kept: UInt32 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 27
+    let kept: UInt32 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4
     unsafe withUnsafeMutablePointer(to: &data) { p in
       if unsafe hostCall(__NR_capget, address(&header), Int(bitPattern: p)) < 0 { return }
       let old = unsafe p.pointee[0].permitted
@@ -54,7 +54,9 @@ enum Sandbox {
     let reading = UInt64(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE)
     var rule = landlock_path_beneath_attr()
     rule.parent_fd = descriptor
-    rule.allowed_access = isReadOnly ? reading & handled : handled
+    // Never a device: what the guest makes of the kind is Martlet's own.
+    let devices = UInt64(LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
+    rule.allowed_access = isReadOnly ? reading & handled : handled & ~devices
     var result = unsafe hostCall(
       __NR_landlock_add_rule, ruleset, Int(LANDLOCK_RULE_PATH_BENEATH.rawValue), address(&rule), 0)
     if result == -Int(EINVAL) {  // a file: rights of directories do not apply

@@ -1,8 +1,19 @@
+import CBoot
 import CLinux
 import CMachine
 
 /// Which of descriptors 0, 1, 2 are one open file description. Asked at boot: kcmp(2) is not for later.
 public enum StandardStreams {
+  /// The first thing at boot: what is closed must not be taken by what the machine opens. The boot block, which is sealed,
+  /// stands in its place.
+  static func occupy() {
+    for number in 0..<3 where hostCall(__NR_fcntl, number, Int(F_GETFD)) < 0 {
+      unsafe closedStreams |= 1 << UInt32(number)
+      _ = hostCall(__NR_fcntl, Int(MARTLET_BOOT_DESCRIPTOR), Int(F_DUPFD), number)
+    }
+  }
+  static func isClosed(_ number: Int32) -> Bool { number < 3 && (unsafe closedStreams) >> UInt32(number) & 1 != 0 }
+
   static func compare() {
     let process = hostCall(__NR_getpid)
     for number in 1..<3 {
@@ -28,4 +39,5 @@ public enum StandardStreams {
     return unsafe sharedStreams[Int(number)]
   }
 }
+nonisolated(unsafe) private var closedStreams: UInt32 = 0  // SAFETY: written at boot
 nonisolated(unsafe) private var sharedStreams: InlineArray<3, Int32> = [0, 1, 2]  // SAFETY: written at boot

@@ -181,10 +181,16 @@ public enum Scheduler {
       if thread.space.carrier(for: id) == nil { continue }
       processor.remove(thread)
       Processor.with(id) { $0.append(thread) }
-      unsafe kick(machine_vcpu_at(UInt32(id)), onlyIfIdle: true)
+      Kick(processor: id, ifIdle: true, tick: startTickWhereBusy(id)).deliver()
       return
     }
     thread.space.wantCarrier()
+  }
+
+  /// Another vCPU got something queued: busy with one thread so far, it has no tick yet; idle, it is woken. Lock held.
+  static func startTickWhereBusy(_ id: Int) -> UInt64 {
+    if unsafe machine_vcpu_at(UInt32(id)).pointee.idle != 0 { return .max }
+    return Processor.with(id) { startTick($0) }
   }
 
   /// Takes a thread from the longest queue of the others, for a vCPU that would idle. Lock held.
@@ -219,7 +225,6 @@ public enum Scheduler {
 /// `onlyIfIdle` is for what was queued under the scheduler's lock, under which a vCPU becomes idle: a busy one will look.
 /// It leaves no flag there, which would keep the next kick from sending its signal.
 func kick(_ vcpu: UnsafeMutablePointer<machine_vcpu>, onlyIfIdle: Bool = false) {
-  if unsafe onlyIfIdle && vcpu.pointee.idle == 0 { return }
   let pending = unsafe UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self)  // its first word
   // A flag without a signal would make later kicks believe that the holder knows. Who goes idle looks at its queue first,
   // under the lock that the caller has just held.
@@ -240,7 +245,8 @@ extension Scheduler {
     let now = Clock.monotonic()
     let (isOver, hasWork) = Processor.with(id) { processor -> (Bool, Bool) in
       let due = processor.tick.load(ordering: .relaxed)
-      guard due <= now else { return (false, false) }
+      // Without a tick though something is queued: the reaper left it.
+      guard due <= now || (due == .max && !processor.queue.isEmpty) else { return (false, false) }
       processor.tick.store(.max, ordering: .relaxed)
       return (now >= processor.sliceEnds, !processor.queue.isEmpty)
     }

@@ -79,6 +79,8 @@ func allowedCalls() -> [AllowedCall] {
     AllowedCall(__NR_futex, "futex", "batons, idle vCPUs, service threads"),
     AllowedCall(__NR_sched_setaffinity, "sched_setaffinity", "a hand-over stays on one CPU"),
     AllowedCall(__NR_getdents64, "getdents64", "hostfs"),
+    AllowedCall(
+      __NR_restart_syscall, "restart_syscall", "the host's own: an idle wait goes on after a stop from outside"),
     AllowedCall(__NR_clock_gettime, "clock_gettime", "time"),
     AllowedCall(__NR_exit_group, "exit_group", "a process or the machine ends"),
     AllowedCall(__NR_epoll_wait, "epoll_wait", "the I/O thread"),

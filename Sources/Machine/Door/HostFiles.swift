@@ -6,7 +6,8 @@ import CMachine
 extension HostDescriptor {
   /// A descriptor that Martlet was started with and that stays open for the machine's life, or nil where it is closed.
   public static func inherited(_ number: Int32) -> HostDescriptor? {
-    hostCall(__NR_fcntl, Int(number), Int(F_GETFD)) < 0 ? nil : HostDescriptor(keeping: number)
+    if StandardStreams.isClosed(number) || hostCall(__NR_fcntl, Int(number), Int(F_GETFD)) < 0 { return nil }
+    return HostDescriptor(keeping: number)
   }
 
   @inline(__always) func call(_ call: Int32, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0) throws(Errno)

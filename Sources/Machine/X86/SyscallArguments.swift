@@ -6,7 +6,7 @@ import CMachine
 
   @inline(__always) init(_ frame: UnsafeMutablePointer<machine_frame>) { unsafe self.frame = frame }
 
-  @inline(__always) public var number: Int { unsafe Int(truncatingIfNeeded: frame.pointee.orig_rax) }
+  @inline(__always) public var number: Int { unsafe Int(Int32(truncatingIfNeeded: frame.pointee.orig_rax)) }
   @inline(__always) public var a0: Int { unsafe Int(truncatingIfNeeded: frame.pointee.rdi) }
   @inline(__always) public var a1: Int { unsafe Int(truncatingIfNeeded: frame.pointee.rsi) }
   @inline(__always) public var a2: Int { unsafe Int(truncatingIfNeeded: frame.pointee.rdx) }

@@ -42,57 +42,67 @@ struct ProcEntry {
 
 /// The files of /proc/PID, made once at boot.
 final class ProcEntries {
-  let all: [ProcEntry]
+  private(set) var all: [ProcEntry] = []
 
-  init() { all = Self.first() + Self.second() + Self.third() }
-
-  // In three parts: a literal is put together on the stack.
-  @inline(never) private static func first() -> [ProcEntry] {
-    [
-      ProcEntry("task", 0o555, isForProcess: true, .threads),
-      ProcEntry("fd", 0o500, .descriptors),
-      ProcEntry("fdinfo", 0o555, .descriptorInformation),
-      ProcEntry(
-        "environ", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.environment(v, &t) })),
-      ProcEntry("auxv", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.auxiliary(v, &t) })),
-      ProcEntry("status", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.status(v, &t) })),
-      ProcEntry(
-        "personality", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.personality(v, &t) })),
-      ProcEntry("limits", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.limits(v, &t) })),
-      ProcEntry(
-        "comm", 0o644, .text({ (v, t) throws(Errno) in ProcStatus.name(v, &t) }),
-        write: { (v, bytes) throws(Errno) in try ProcStatus.setName(v, bytes) }),
-    ]
+  init() {
+    add("task", 0o555, isForProcess: true, .threads)
+    add("fd", 0o500, .descriptors)
+    add("fdinfo", 0o555, .descriptorInformation)
+    addMemory()
+    addState()
+    addPlaces()
+    addConstants()
   }
 
-  @inline(never) private static func second() -> [ProcEntry] {
-    [
-      ProcEntry("cmdline", 0o444, .text({ (v, t) throws(Errno) in try ProcMemory.commandLine(v, &t) })),
-      ProcEntry("stat", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.stat(v, &t) })),
-      ProcEntry("statm", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.memory(v, &t) })),
-      ProcEntry("maps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.maps(v, &t) })),
-      ProcEntry("smaps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.smaps(v, &t) })),
-      ProcEntry(
-        "smaps_rollup", 0o444, isPrivate: true, isForProcess: true,
-        .text({ (v, t) throws(Errno) in try ProcMaps.rollup(v, &t) })),
-      ProcEntry("cwd", 0o777, .place({ (v) throws(Errno) in try ProcFiles.directory(v) })),
-      ProcEntry("root", 0o777, .place({ (v) throws(Errno) in try ProcFiles.root(v) })),
-      ProcEntry("exe", 0o777, .place({ (v) throws(Errno) in try ProcFiles.executable(v) })),
-    ]
+  // Out of line, so that the frames of these functions stay small.
+  @inline(never) private func add(
+    _ name: StaticString, _ mode: UInt32, isPrivate: Bool = false, isForProcess: Bool = false,
+    _ content: ProcEntry.Content, write: ((ProcView, [UInt8]) throws(Errno) -> Void)? = nil
+  ) {
+    all.append(
+      ProcEntry(name, mode, isPrivate: isPrivate, isForProcess: isForProcess, content, write: write))
+  }
+  @inline(never) private func constant(_ name: StaticString, _ text: StaticString) {
+    add(name, 0o444, .text({ (v, t) throws(Errno) in t.add(text) }))
   }
 
-  @inline(never) private static func third() -> [ProcEntry] {
-    [
-      ProcEntry("mounts", 0o444, .text({ (v, t) throws(Errno) in try ProcFiles.mounts(v, &t) })),
-      ProcEntry("mountinfo", 0o444, .text({ (v, t) throws(Errno) in try ProcFiles.mountInformation(v, &t) })),
-      ProcEntry("wchan", 0o444, .text({ (v, t) throws(Errno) in t.add("0") })),
-      ProcEntry("cpuset", 0o444, .text({ (v, t) throws(Errno) in t.add("/\n") })),
-      ProcEntry("oom_score", 0o444, .text({ (v, t) throws(Errno) in t.add("0\n") })),
-      ProcEntry("oom_score_adj", 0o444, .text({ (v, t) throws(Errno) in t.add("0\n") })),
-      ProcEntry("loginuid", 0o444, .text({ (v, t) throws(Errno) in t.add("4294967295") })),
-      ProcEntry("sessionid", 0o444, .text({ (v, t) throws(Errno) in t.add("4294967295") })),
-      ProcEntry("io", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.inputOutput(v, &t) })),
-    ]
+  @inline(never) private func addMemory() {
+    add("environ", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.environment(v, &t) }))
+    add("auxv", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.auxiliary(v, &t) }))
+    add("cmdline", 0o444, .text({ (v, t) throws(Errno) in try ProcMemory.commandLine(v, &t) }))
+    add("maps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.maps(v, &t) }))
+    add("smaps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.smaps(v, &t) }))
+    add(
+      "smaps_rollup", 0o444, isPrivate: true, isForProcess: true,
+      .text({ (v, t) throws(Errno) in try ProcMaps.rollup(v, &t) }))
+  }
+  @inline(never) private func addState() {
+    add("status", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.status(v, &t) }))
+    add("stat", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.stat(v, &t) }))
+    add("statm", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.memory(v, &t) }))
+    add("limits", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.limits(v, &t) }))
+    add("io", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.inputOutput(v, &t) }))
+    add("personality", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.personality(v, &t) }))
+    add(
+      "comm", 0o644, .text({ (v, t) throws(Errno) in ProcStatus.name(v, &t) }),
+      write: { (v, bytes) throws(Errno) in try ProcStatus.setName(v, bytes) })
+    add(
+      "oom_score_adj", 0o644, .text({ (v, t) throws(Errno) in ProcStatus.killPriority(v, &t) }),
+      write: { (v, bytes) throws(Errno) in try ProcStatus.setKillPriority(v, bytes) })
+  }
+  @inline(never) private func addPlaces() {
+    add("cwd", 0o777, .place({ (v) throws(Errno) in try ProcFiles.directory(v) }))
+    add("root", 0o777, .place({ (v) throws(Errno) in try ProcFiles.root(v) }))
+    add("exe", 0o777, .place({ (v) throws(Errno) in try ProcFiles.executable(v) }))
+    add("mounts", 0o444, .text({ (v, t) throws(Errno) in try ProcFiles.mounts(v, &t) }))
+    add("mountinfo", 0o444, .text({ (v, t) throws(Errno) in try ProcFiles.mountInformation(v, &t) }))
+  }
+  @inline(never) private func addConstants() {
+    constant("wchan", "0")
+    constant("cpuset", "/\n")
+    constant("oom_score", "0\n")
+    constant("loginuid", "4294967295")
+    constant("sessionid", "4294967295")
   }
 }
 let procEntries = KernelGlobal<ProcEntries>()

@@ -22,6 +22,20 @@ enum ProcStatus {
     text.add(hex: UInt64(view.process.personality), width: 8)
     text.newline()
   }
+  static func killPriority(_ view: ProcView, _ text: inout TextBuilder) {
+    text.add(view.process.killPriority)
+    text.newline()
+  }
+  /// Errors: EINVAL, EACCES for less than it is without CAP_SYS_RESOURCE.
+  static func setKillPriority(_ view: ProcView, _ bytes: [UInt8]) throws(Errno) {
+    let value = try parseWritten(bytes)
+    guard value >= -1000, value <= 1000 else { throw .invalid }
+    let isPrivileged = Task.withCurrentTask { (task: Task) in
+      task.credentials.borrowed.with { $0.has(CAP_SYS_RESOURCE) }
+    }
+    guard value >= Int(view.process.killPriority) || isPrivileged else { throw .access }
+    view.process.killPriority = Int32(value)
+  }
   static func inputOutput(_ view: ProcView, _ text: inout TextBuilder) {
     text.add("rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n")
   }
