@@ -31,7 +31,7 @@ private final class GuestThread: Thread {
   }
 }
 
-private func inSpace(_ k: KUnit, _ body: @escaping (AddressSpace) throws(Errno) -> Void) {
+func inSpace(_ k: KUnit, _ body: @escaping (AddressSpace) throws(Errno) -> Void) {
   if !hasAddressSpaces { return }
   let done = TestCounters()
   do throws(Errno) {
@@ -46,7 +46,7 @@ private func inSpace(_ k: KUnit, _ body: @escaping (AddressSpace) throws(Errno) 
   }
 }
 
-private func isFault(_ body: () throws(Errno) -> Void) -> Bool {
+func isFault(_ body: () throws(Errno) -> Void) -> Bool {
   do throws(Errno) {
     try body()
     return false

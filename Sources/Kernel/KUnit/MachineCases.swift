@@ -9,7 +9,7 @@ final class TestCounters {
   init() {}
 }
 
-private func wait(_ queue: WaitQueue, _ k: KUnit, seconds: UInt64 = 20, for condition: () -> Bool) {
+func waitFor(_ queue: WaitQueue, _ k: KUnit, seconds: UInt64 = 20, for condition: () -> Bool) {
   do throws(Errno) {
     try queue.wait(.uninterruptible, until: .after(nanoseconds: seconds * 1_000_000_000)) { () throws(Errno) in
       condition()
@@ -18,7 +18,7 @@ private func wait(_ queue: WaitQueue, _ k: KUnit, seconds: UInt64 = 20, for cond
     k.expect(false, "timed out")
   }
 }
-private func start(_ k: KUnit, _ body: @escaping () -> Void) {
+func startThread(_ k: KUnit, _ body: @escaping () -> Void) {
   do throws(Errno) { try KernelThread.start(body) } catch { k.expect(false, "no thread") }
 }
 
@@ -52,9 +52,9 @@ func machineSlab(_ k: KUnit) {
 func machinePingPong(_ k: KUnit) {
   let c = TestCounters()
   let rounds = 20_000
-  start(k) {
+  startThread(k) {
     for i in 1...rounds {
-      wait(c.queueA, k) { c.a.load(ordering: .acquiring) >= i }
+      waitFor(c.queueA, k) { c.a.load(ordering: .acquiring) >= i }
       c.b.store(i, ordering: .releasing)
       c.queueB.wake()
     }
@@ -62,7 +62,7 @@ func machinePingPong(_ k: KUnit) {
   for i in 1...rounds {
     c.a.store(i, ordering: .releasing)
     c.queueA.wake()
-    wait(c.queueB, k) { c.b.load(ordering: .acquiring) >= i }
+    waitFor(c.queueB, k) { c.b.load(ordering: .acquiring) >= i }
   }
   k.expect(c.b.load(ordering: .acquiring) == rounds, "all rounds")
 }
@@ -70,7 +70,7 @@ func machinePingPong(_ k: KUnit) {
 func machineMutex(_ k: KUnit) {
   let c = TestCounters()
   for _ in 0..<8 {
-    start(k) {
+    startThread(k) {
       for i in 0..<2000 {
         c.mutex.withLock { value in
           let old = value
@@ -82,7 +82,7 @@ func machineMutex(_ k: KUnit) {
       c.queueA.wakeAll()
     }
   }
-  wait(c.queueA, k) { c.a.load(ordering: .acquiring) == 8 }
+  waitFor(c.queueA, k) { c.a.load(ordering: .acquiring) == 8 }
   let total = c.mutex.withLock { $0 }
   k.expect(total == 16_000, "mutual exclusion: \(total)")
 }
@@ -90,7 +90,7 @@ func machineMutex(_ k: KUnit) {
 func machineTimers(_ k: KUnit) {
   let c = TestCounters()
   for i in 0..<50 {
-    start(k) {
+    startThread(k) {
       let begin = Clock.monotonic()
       let length = UInt64(1 + i % 7) * 1_000_000
       do throws(Errno) {
@@ -102,7 +102,7 @@ func machineTimers(_ k: KUnit) {
       c.queueA.wakeAll()
     }
   }
-  wait(c.queueA, k) { c.a.load(ordering: .acquiring) == 50 }
+  waitFor(c.queueA, k) { c.a.load(ordering: .acquiring) == 50 }
   k.expect(c.b.load(ordering: .acquiring) == 50, "all slept their time")
 }
 
@@ -110,12 +110,12 @@ func machineThreads(_ k: KUnit) {
   let c = TestCounters()
   let before = liveObjects()
   for _ in 0..<2000 {
-    start(k) {
+    startThread(k) {
       c.a.add(1, ordering: .sequentiallyConsistent)
       c.queueA.wakeAll()
     }
   }
-  wait(c.queueA, k) { c.a.load(ordering: .acquiring) == 2000 }
+  waitFor(c.queueA, k) { c.a.load(ordering: .acquiring) == 2000 }
   for _ in 0..<100 { Scheduler.yield() }
   k.expect(liveObjects() - before < 100, "threads freed: \(liveObjects() - before)")
 }
@@ -125,7 +125,7 @@ func machineSpaces(_ k: KUnit) {
   if !hasAddressSpaces { return }
   let c = TestCounters()
   for i in 0..<200 {
-    start(k) {
+    startThread(k) {
       do throws(Errno) {
         let space = try HostSpace.fresh()
         Scheduler.move(to: space)
@@ -142,6 +142,6 @@ func machineSpaces(_ k: KUnit) {
       c.queueA.wakeAll()
     }
   }
-  wait(c.queueA, k) { c.a.load(ordering: .acquiring) == 200 }
+  waitFor(c.queueA, k) { c.a.load(ordering: .acquiring) == 200 }
   k.expect(c.b.load(ordering: .acquiring) == 200, "each saw its own memory")
 }

@@ -9,7 +9,7 @@ import Synchronization
 /// together. Senders copy first and append then, so no copy is made under a spinlock.
 final class UnixSocket {
   let type: Int32
-  let setup = Mutex<Void>((), rank: .socket)
+  let setup = Mutex<Void>((), rank: .binding)
   let reading = Mutex<Void>((), rank: .socket)
   let state = SpinLock<UnixState>(UnixState(), rank: .socket)
   /// Readers and who accepts; writers, and who waits to connect.

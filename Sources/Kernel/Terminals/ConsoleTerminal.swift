@@ -38,8 +38,8 @@ public final class ConsoleTerminal: Terminal {
     self.output = output
     inputReadiness = HostReadiness(descriptor: 0, queue: queue)
     outputReadiness = HostReadiness(descriptor: 1, queue: queue)
-    keyboard = Mutex(Keyboard(buffer: try KernelBuffer(count: 4096)), rank: .file)
-    screen = Mutex(Screen(buffer: try KernelBuffer(count: 4096)), rank: .file)
+    keyboard = Mutex(Keyboard(buffer: try KernelBuffer(count: 4096)), rank: .keyboard)
+    screen = Mutex(Screen(buffer: try KernelBuffer(count: 4096)), rank: .screen)
     var modes = TerminalModes.standard
     modes.input |= UInt32(IUTF8)
     super.init(device: deviceNumber(5, 1), modes: modes)

@@ -153,6 +153,8 @@ extension MutexRank {
     switch self {
     case .machine: "machine"
     case .position: "position"
+    case .text: "text"
+    case .binding: "binding"
     case .mount: "mount"
     case .rename: "rename"
     case .directory: "directory"
@@ -161,6 +163,8 @@ extension MutexRank {
     case .epoll: "epoll"
     case .socket: "socket"
     case .pipe: "pipe"
+    case .keyboard: "keyboard"
+    case .screen: "screen"
     case .terminal: "terminal"
     case .file: "file"
     case .addressSpace: "addressSpace"

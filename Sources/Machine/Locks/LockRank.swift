@@ -3,6 +3,8 @@
 public enum MutexRank: UInt8, Sendable {
   case machine = 1  // nothing is taken before it: the kernel's one-time work
   case position  // a file's position: held over the whole read(2) or write(2)
+  case text  // a synthetic file's text: what makes it may take any below
+  case binding  // bind(2) and connect(2) of a socket, which look names up
   case mount
   case rename  // one rename between directories at a time
   case directory  // an ancestor before what is below it
@@ -11,6 +13,8 @@ public enum MutexRank: UInt8, Sendable {
   case epoll  // an epoll's items; each epoll before those that it watches
   case socket
   case pipe  // two of them in the order of their addresses
+  case keyboard  // the console's: what is typed is echoed
+  case screen  // the console's output on its way
   case terminal
   case file  // what one open file keeps
   case addressSpace  // the last: a user copy's page fault takes it; a fork's new one after its parent's
@@ -19,7 +23,9 @@ public enum MutexRank: UInt8, Sendable {
   var nests: Bool {
     switch self {
     case .directory, .inode, .pipe, .epoll, .addressSpace: true
-    case .machine, .position, .mount, .rename, .fileSystem, .socket, .terminal, .file: false
+    case .machine, .position, .text, .binding, .mount, .rename, .fileSystem, .socket, .keyboard, .screen, .terminal,
+      .file:
+      false
     }
   }
 }

@@ -44,7 +44,7 @@ class SyntheticFile: Inode {
 /// Such a file, open: its text is made anew whenever it is read from the start, and kept for what follows.
 final class SyntheticOpenFile: File {
   private let node: SyntheticFile
-  private let text = Mutex<[UInt8]?>(nil, rank: .file)
+  private let text = Mutex<[UInt8]?>(nil, rank: .text)
   /// The most that one write brings.
   private static var maximumWrite: Int { 4096 }
 
