@@ -219,11 +219,13 @@ def test_window_size(session):
     assert session.line(stty) == "24 80\n"
     session.child.setwinsize(40, 132)
     assert eventually(lambda: session.line(stty) == "40 132\n", 5)
-    session.line("trap 'echo resized' WINCH")
-    session.send("sleep 1; echo over\r")
-    time.sleep(0.3)
+    shell = "busybox sh" if session.kind == "native" else "sh"
+    # The foreground group is told, which is not the interactive shell's. The word that it waits for is not in its echo.
+    session.program(shell + " -c 'trap \"echo re\"sized WINCH; echo rea\"dy\"; while :; do sleep 0.1; done'")
+    session.child.expect("ready")
     session.child.setwinsize(30, 100)
     session.child.expect("resized")
+    session.send("\x03")
     session.prompt()
 
 

@@ -21,8 +21,12 @@ extension AddressSpace {
       } else {
         state.mapTop = 0x7fff_0000_0000
         count = max(min(stackRoom, 8 << 20), initial)
-        guard let found = room(&state, count + 4096) else { throw .noMemory }
-        top = found + 4096 + count
+        guard let found = room(&state, stackGuardGap + count) else { throw .noMemory }
+        // What it would run over below may be anybody's: nobody may touch the gap.
+        var gap = Area(
+          start: found, end: found + stackGuardGap, flags: [.mayRead, .mayWrite, .mayExecute], offset: found)
+        try put(&state, &gap, limits: limits, noReserve: true)
+        top = found + stackGuardGap + count
       }
       var area = Area(start: top - count, end: top, flags: flags, offset: top - count)
       try put(&state, &area, limits: limits, noReserve: true)

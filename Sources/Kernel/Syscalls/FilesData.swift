@@ -146,12 +146,10 @@ func sysSendfile(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscal
     done = try copy(source, &at, target, &nowhere, count)
     try pointer.copyOut(at)
   } else {
-    done = try source.withPosition { () throws(Errno) -> Int in
-      var at = source.position
-      let done = try copy(source, &at, target, &nowhere, count)
-      source.position = at
-      return done
-    }
+    // As Linux, not under the position's lock: the target's is taken below, and two calls may go opposite ways.
+    var at = source.position
+    done = try copy(source, &at, target, &nowhere, count)
+    source.position = at
   }
   return .value(done)
 }

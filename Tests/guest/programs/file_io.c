@@ -138,6 +138,29 @@ TEST(sendfile) {
   done(fd);
 }
 
+// Two files whose descriptors are shared, each sent to the other at once.
+static int crossing[2];
+static void *cross(void *way) {
+  int from = crossing[(long)way], to = crossing[!(long)way];
+  for (int i = 0; i < 2000; i++) {
+    lseek(from, 0, SEEK_SET);
+    CHECK(sendfile(to, from, NULL, 10) >= 0);
+  }
+  return NULL;
+}
+
+TEST(sendfile_crossing) {
+  int fd = fresh("0123456789"), to = SYS(open("g", O_RDWR | O_CREAT | O_TRUNC, 0600));
+  int same = SYS(dup(fd)), other = SYS(dup(to));
+  crossing[0] = fd, crossing[1] = to;
+  pthread_t threads[2];
+  for (long i = 0; i < 2; i++) REQUIRE(pthread_create(&threads[i], NULL, cross, (void *)i) == 0);
+  for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+  close(same), close(other), close(to);
+  unlink("g");
+  done(fd);
+}
+
 TEST(copy_file_range) {
   int fd = fresh("0123456789"), to = SYS(open("g", O_RDWR | O_CREAT | O_TRUNC, 0600));
   char text[16] = "";
