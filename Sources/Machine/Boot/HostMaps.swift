@@ -65,26 +65,3 @@ enum HostMaps {
     body(start, end, tag)
   }
 }
-
-/// The host's vDSO and its data pages: they stay where the host put them, in every process.
-public enum HostVDSO {
-  nonisolated(unsafe) static var start: UInt = 0x7fff_ffff_f000  // SAFETY of both: written at boot
-  nonisolated(unsafe) static var end: UInt = 0x7fff_ffff_f000
-
-  static func prepare() {
-    HostMaps.forEach { from, to, tag in
-      guard tag == .vdso else { return }
-      unsafe start = min(start, from)
-      unsafe end = end == 0x7fff_ffff_f000 ? to : max(end, to)
-    }
-  }
-  /// The pages that no guest mapping may touch.
-  public static var range: Range<UInt> { unsafe start..<end }
-
-  static func unmapAround() throws(Errno) {
-    let (low, high) = unsafe (start, end)
-    for (from, to) in [(0x7000_0000_0000, low), (high, 0x7fff_ffff_f000)] as [(UInt, UInt)] where from < to {
-      if let error = HostError(hostCall(__NR_munmap, Int(from), Int(to - from))) { throw error.guest }
-    }
-  }
-}
