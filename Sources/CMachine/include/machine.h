@@ -82,7 +82,8 @@ long arch_host_call(long number, long a, long b, long c, long d, long e, long f)
 
 // Entry and switch (Sources/CMachine/x86/entry.S).
 void arch_signal_entry(void);
-void arch_syscall_entry(void);
+void arch_trap_entry(void);
+void arch_call_entry(void);
 void arch_interrupt_entry(void);
 void arch_fault_entry(void);
 void arch_copy_fault(void);
@@ -114,6 +115,8 @@ MACHINE_INLINE uint64_t arch_get_fs(void) { uint64_t v; __asm__ volatile("rdfsba
 MACHINE_INLINE void arch_set_gs(uint64_t v) { __asm__ volatile("wrgsbase %0" ::"r"(v)); }
 MACHINE_INLINE uint64_t arch_cycles(void) { uint32_t l, h; __asm__ volatile("rdtsc" : "=a"(l), "=d"(h)); return (uint64_t)h << 32 | l; }
 MACHINE_INLINE void arch_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+// Nothing moves across, for the compiler: it would move a retain past the store that releases a lock.
+MACHINE_INLINE void arch_compiler_barrier(void) { __asm__ volatile("" ::: "memory"); }
 MACHINE_INLINE void arch_pause(void) { __asm__ volatile("pause"); }
 MACHINE_INLINE void arch_prefault(uint64_t address) { (void)*(volatile const uint8_t *)address; }
 MACHINE_INLINE uint32_t arch_host_cpu(void) { uint64_t v; __asm__ volatile("rdpid %0" : "=r"(v)); return (uint32_t)v & 0xfff; }
@@ -126,6 +129,7 @@ MACHINE_INLINE struct machine_cpuid arch_cpuid(uint32_t leaf, uint32_t sub) {
 // Atomics on the shared words above, and on words that are no Swift object.
 MACHINE_INLINE uint32_t arch_load32(const uint32_t *_Nonnull p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
 MACHINE_INLINE void arch_store32(uint32_t *_Nonnull p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
+MACHINE_INLINE void arch_store_word(uint64_t *_Nonnull p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 MACHINE_INLINE void arch_release32(uint32_t *_Nonnull p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 MACHINE_INLINE uint32_t arch_exchange32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
 MACHINE_INLINE _Bool arch_compare_exchange32(uint32_t *_Nonnull p, uint32_t e, uint32_t d) {
@@ -170,8 +174,11 @@ MACHINE_IMAGE_ADDRESS(arch_door_return)
 MACHINE_IMAGE_ADDRESS(arch_sigreturn)
 MACHINE_IMAGE_ADDRESS(arch_window_start)
 MACHINE_IMAGE_ADDRESS(arch_window_end)
+MACHINE_IMAGE_ADDRESS(arch_call_window_start)
+MACHINE_IMAGE_ADDRESS(arch_call_window_end)
 #define MACHINE_ENTRY_ADDRESS(symbol) static inline uint64_t address_of_##symbol(void) { return (uint64_t)(uintptr_t)symbol; }
 MACHINE_ENTRY_ADDRESS(arch_signal_entry)
+MACHINE_ENTRY_ADDRESS(arch_call_entry)
 MACHINE_ENTRY_ADDRESS(arch_copy_fault)
 MACHINE_ENTRY_ADDRESS(arch_oops_entry)
 MACHINE_ENTRY_ADDRESS(arch_thread_entry)

@@ -58,10 +58,10 @@ arch_vector_restore_handler:
   xor %ebp, %ebp
   jmp *%rbx
 
-  .globl arch_syscall_entry, arch_interrupt_entry, arch_fault_entry
-arch_syscall_entry:
+  .globl arch_trap_entry, arch_interrupt_entry, arch_fault_entry
+arch_trap_entry:
   mov %rsp, %rdi
-  call machine_syscall
+  call machine_trap
   jmp arch_return_to_guest
 arch_interrupt_entry:
   mov %rsp, %rdi
@@ -71,6 +71,83 @@ arch_fault_entry:
   mov %rsp, %rdi
   call machine_fault
   jmp arch_return_to_guest
+
+// ---- A system call from a patched site ----------------------------------------------------------------------------
+// Stubs come here with the return address in rcx. The guest's stack is not touched, and rcx and r11 are free, as after
+// the instruction itself. Flags that kernel code is not made for are cleared, and the guest has them back by iretq.
+#define GUEST_FLAGS 0x44500             /* AC, NT, DF, TF */
+  .globl arch_call_entry, arch_call_leave
+  .balign 64
+arch_call_entry:
+  movl $KERNEL, %gs:CARRIER_STATE
+  mov %rsp, %r11
+  mov %gs:CARRIER_STACK_TOP, %rsp
+  push $0                   // MACHINE_FRAME_CALL
+  push $0x2b
+  push %r11
+  pushfq
+  pop %r11
+  push %r11
+  push $0x33
+  push %rcx
+  push %rax
+  push %rdi
+  push %rsi
+  push %rdx
+  push %rcx
+  push %rax
+  push %r8
+  push %r9
+  push %r10
+  push %r11
+  push %rbx
+  push %rbp
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  test $GUEST_FLAGS, %r11d
+  jnz 2f
+1:
+  xor %ebp, %ebp
+  mov %rsp, %rdi
+  call machine_syscall
+// As the window below, but callee-saved registers still are the guest's, and nothing needs iretq.
+  .globl arch_call_window_start, arch_call_window_end
+arch_call_window_start:
+  movl $KERNEL, %gs:CARRIER_STATE
+  mov %gs:CARRIER_STACK_TOP, %rsp
+  sub $FRAME_SIZE, %rsp
+  cmpq $0, FRAME_HOW(%rsp)
+  jne arch_return_to_guest
+  mov %gs:CARRIER_VCPU, %rax
+  cmpl $0, (%rax)
+  jne 3f
+  movl $GUEST, %gs:CARRIER_STATE
+  mov 32(%rsp), %rbp
+  mov 56(%rsp), %r10
+  mov 64(%rsp), %r9
+  mov 72(%rsp), %r8
+  mov 80(%rsp), %rax
+  mov 96(%rsp), %rdx
+  mov 104(%rsp), %rsi
+  mov 112(%rsp), %rdi
+  mov 128(%rsp), %rcx
+  mov 144(%rsp), %r11
+  mov 152(%rsp), %rsp
+arch_call_leave:
+  jmp *%rcx
+arch_call_window_end:
+2:
+  push $2
+  popfq
+  movq $1, FRAME_HOW(%rsp)  // MACHINE_FRAME_FULL
+  jmp 1b
+3:
+  xor %ebp, %ebp
+  mov %rsp, %rdi
+  call machine_pending
+  jmp arch_call_window_start
 
 // ---- Return to the guest ------------------------------------------------------------------------------------------
 // A restartable window: it begins by recomputing everything from %gs and only reads the saved registers, so a kick
@@ -110,7 +187,7 @@ arch_window_end:
   call machine_pending
   jmp arch_window_start
 
-// An iretq that the guest's frame makes fault (a non-canonical rip): the guest's SIGSEGV.
+// An iretq or a jmp that the guest's frame makes fault (a non-canonical rip): the guest's SIGSEGV.
 arch_iret_fault:
   movl $KERNEL, %gs:CARRIER_STATE
   mov %gs:CARRIER_STACK_TOP, %rsp
@@ -200,13 +277,14 @@ _start:
 
   .section machine_fixups,"aR"
   .quad arch_iret, arch_iret_fault
+  .quad arch_call_leave, arch_iret_fault
   .text
 #else
   .text
-  .globl arch_signal_entry, arch_leave_handler, arch_syscall_entry, arch_interrupt_entry, arch_fault_entry
+  .globl arch_signal_entry, arch_leave_handler, arch_trap_entry, arch_call_entry, arch_interrupt_entry, arch_fault_entry
   .globl arch_return_to_guest, arch_thread_entry, arch_carrier_entry, arch_oops_entry
   .globl arch_switch, arch_switch_call, arch_resume, arch_call_on
-arch_signal_entry: arch_leave_handler: arch_syscall_entry: arch_interrupt_entry: arch_fault_entry:
+arch_signal_entry: arch_leave_handler: arch_trap_entry: arch_call_entry: arch_interrupt_entry: arch_fault_entry:
 arch_return_to_guest: arch_thread_entry: arch_carrier_entry: arch_oops_entry:
 arch_switch: arch_switch_call: arch_resume: arch_call_on:
   ud2                       // the hosted build tests pure logic: nothing there enters or switches

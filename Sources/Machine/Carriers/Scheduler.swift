@@ -11,6 +11,7 @@ public enum Scheduler {
     if unsafe !arch_compare_exchange32(machine_scheduler_lock(), 0, 1) { contended() }
   }
   @inline(__always) static func unlock() {
+    arch_compiler_barrier()  // as in SpinLock.unlock
     unsafe arch_release32(machine_scheduler_lock(), 0)
     lockReleased(.scheduler)
   }

@@ -68,6 +68,8 @@ open class Thread: Listed {
   open func handlePending() {}
   /// A system call's entry.
   open func systemCall(_ arguments: SyscallArguments) {}
+  /// A system call's instruction at `site` has trapped: before `systemCall`. May sleep.
+  open func systemCallTrapped(at site: UInt) {}
   /// A fault of guest code, described by `fault`, that `resolveFault` refused or that is none of a page.
   open func guestFault() {}
   /// An oops ended what this thread did: it must die now, on its own stack from the top. Does not return.

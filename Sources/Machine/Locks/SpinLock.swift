@@ -39,6 +39,8 @@ public struct Cell<Value: ~Copyable>: ~Copyable {
     if !word.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged { contended() }
   }
   @inline(__always) borrowing func unlock() {
+    // Swift's optimizer moves retains down past plain stores, this one too: what the body stored may be gone by then.
+    arch_compiler_barrier()
     word.store(0, ordering: .releasing)
     unsafe lockReleased(rank)
   }

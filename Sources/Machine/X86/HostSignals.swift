@@ -33,6 +33,16 @@ private func setHostAction(_ signal: Int32, handler: UInt64, flags: UInt64) {
 }
 
 @inline(__always) private func isInImage(_ address: UInt64) -> Bool { address &- 0x6800_0000_0000 < 1 << 30 }
+/// The start of the way back to the guest that `address` lies in: each may be begun anew.
+@inline(__always) private func window(_ address: UInt64) -> UInt64? {
+  if address >= address_of_arch_window_start() && address < address_of_arch_window_end() {
+    return address_of_arch_window_start()
+  }
+  if address >= address_of_arch_call_window_start() && address < address_of_arch_call_window_end() {
+    return address_of_arch_call_window_start()
+  }
+  return nil
+}
 
 /// SAFETY: the host calls it with a context on this carrier's alternate stack; the carrier was found from the stack.
 @c(machine_signal)
@@ -45,15 +55,15 @@ func machineSignal(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ context: 
   }
   if isInImage(at) && signal == SIGURG {
     // In the window, after the state word: begin it anew. Elsewhere a guest strayed into the image: leave the flag.
-    if at >= address_of_arch_window_start() && at < address_of_arch_window_end() {
+    if let start = window(at) {
       unsafe carrier.pointee.state = UInt32(MACHINE_KERNEL)
-      unsafe context.pointee.uc_mcontext.rip = address_of_arch_window_start()
+      unsafe context.pointee.uc_mcontext.rip = start
       unsafe carrier.pointee.window_restarts &+= 1
     }
     return
   }
-  if at >= address_of_arch_window_start() && at < address_of_arch_window_end() {
-    unsafe inKernel(signal, info, context)  // iretq refused the guest's frame
+  if window(at) != nil {
+    unsafe inKernel(signal, info, context)  // iretq or jmp refused the guest's frame
     return
   }
   // From guest code.
@@ -66,12 +76,19 @@ func machineSignal(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ context: 
   unsafe store(context, to: frame)
   unsafe carrier.pointee.state = UInt32(MACHINE_KERNEL)
   let vectors = unsafe UnsafeRawPointer(context.pointee.uc_mcontext.fpstate)
+  if at == address_of_arch_call_entry() && (signal == SIGSEGV || signal == SIGTRAP) {
+    // A call from a patched site that could not enter: the guest's %gs is not the carrier's block (it is now), or it
+    // steps through its instructions.
+    unsafe frame.pointee.orig_rax = frame.pointee.rax
+    unsafe frame.pointee.rip = frame.pointee.rcx
+    unsafe arch_leave_handler(vectors, frame, arch_trap_entry)
+  }
   switch signal {
   case SIGSYS:
     let isHere = unsafe info.load(fromByteOffset: 28, as: UInt32.self) == LINUX_AUDIT_ARCH
     if isHere {
       unsafe frame.pointee.orig_rax = frame.pointee.rax
-      unsafe arch_leave_handler(vectors, frame, arch_syscall_entry)
+      unsafe arch_leave_handler(vectors, frame, arch_trap_entry)
     }
     // int 0x80 where the host has it: as with ia32_emulation off, see docs/differences.md.
     unsafe frame.pointee.rip &-= 2
@@ -109,9 +126,7 @@ private func inKernel(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ contex
   let at = unsafe context.pointee.uc_mcontext.rip
   if signal == SIGURG {
     unsafe carrier.pointee.kernel_interrupts &+= 1
-    if at >= address_of_arch_window_start() && at < address_of_arch_window_end() {
-      unsafe context.pointee.uc_mcontext.rip = address_of_arch_window_start()
-    }
+    if let start = window(at) { unsafe context.pointee.uc_mcontext.rip = start }
     return
   }
   if unsafe info.load(fromByteOffset: 8, as: Int32.self) <= 0 && signal != SIGSYS { return }
@@ -164,6 +179,14 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
 
 @c(machine_syscall) func machineSyscall(_ frame: UnsafeMutablePointer<machine_frame>) {
   Thread.withCurrent { unsafe $0.systemCall(SyscallArguments(frame)) }
+  checkStack()
+}
+/// A system call that trapped: its site may be patched first.
+@c(machine_trap) func machineTrap(_ frame: UnsafeMutablePointer<machine_frame>) {
+  Thread.withCurrent { thread in
+    unsafe thread.systemCallTrapped(at: UInt(frame.pointee.rip) &- 2)
+    unsafe thread.systemCall(SyscallArguments(frame))
+  }
   checkStack()
 }
 @c(machine_interrupt) func machineInterrupt(_ frame: UnsafeMutablePointer<machine_frame>) {}
