@@ -14,6 +14,21 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 TOOL = pathlib.Path(os.environ.get("MARTLET_TOOL", REPOSITORY / "bin/martlet"))
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="with the full counts")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: only with --long")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="only with --long"))
+
+
 def make_tar(path, names=("bin/", "bin/x", "etc/"), **options):
     with tarfile.open(path, "w", **options) as archive:
         for name in names:
