@@ -19,7 +19,6 @@ struct Boot {
     block.header.started = started
     block.header.memory = options.mem?.bytes ?? 0
     block.header.cpus = UInt32(options.cpus ?? 0)
-    block.header.hook = UInt32(MARTLET_HOOK_TRAP)
     block.header.hostUid = geteuid()
     block.header.hostGid = getegid()
     block.header.logLevel = options.loglevel

@@ -1,11 +1,19 @@
 import ArgumentParser
+import CBoot
 
 enum MMU: String, ExpressibleByArgument, CaseIterable {
   case host, none
 }
 
 enum Hook: String, ExpressibleByArgument, CaseIterable {
-  case trap
+  case rewrite, trap
+
+  var number: UInt32 {
+    switch self {
+    case .rewrite: UInt32(MARTLET_HOOK_REWRITE)
+    case .trap: UInt32(MARTLET_HOOK_TRAP)
+    }
+  }
 }
 
 /// What `run` and `kunit` share.

@@ -32,8 +32,10 @@ struct Run: MachineCommand {
 
   @OptionGroup var machine: MachineOptions
 
-  @Option(help: ArgumentHelp("How system calls are caught."))
-  var hook: Hook = .trap
+  @Option(
+    help: ArgumentHelp(
+      "How system calls are caught: 'rewrite' patches each place in memory once it has trapped, 'trap' patches nothing."))
+  var hook: Hook = .rewrite
 
   @Option(
     name: [.customShort("v"), .customLong("volume")], parsing: .unconditionalSingleValue,
@@ -85,6 +87,7 @@ struct Run: MachineCommand {
 
   func start(at started: UInt64) throws(Failure) -> Int32 {
     var boot = try Boot(machine, started: started)
+    boot.block.header.hook = hook.number
     let root = if let root { try Root.open(root) } else { try Root.standard(boot.installation.defaultRoot()) }
     try boot.setRoot(root, readOnly: readOnly)
     boot.setMounts(try Mount.plan(volumes, temporaries: readOnly ? root.temporaries : []))

@@ -8,13 +8,16 @@ extension AddressSpace {
     guard AddressLayout.isAligned(address), count > 0, size >= count, address <= AddressLayout.end,
       size <= AddressLayout.end - address
     else { throw .invalid }
-    try withMemory { (state) throws(Errno) in try clear(&state, address, address + size) }
+    try withMemory { (state) throws(Errno) in
+      try clear(&state, address, endWithStubs(&state, address, address + size))
+    }
   }
 
   /// Takes `start..<end` out, in the host and in the tree. The lock is held.
   func clear(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt) throws(Errno) {
     if state.areas.tree.isFree(start, end) { return }
     if state.areas.count + 1 > maximumAreas, state.areas.tree.area(at: start)?.start != start { throw .noMemory }
+    try releaseStubs(&state, start, end)
     try state.areas.reserve()
     try unmapInHost(&state, start, end)
     try state.areas.clear(start, end)
@@ -61,6 +64,8 @@ extension AddressSpace {
         let isNewData = new.contains(.write) && !area.flags.contains(.write) && !new.contains(.shared)
         if isNewData, UInt(state.areas.totals.data) + (high - at) >> 12 > limits.data >> 12 { throw .noMemory }
         if state.areas.count + 2 > maximumAreas { throw .noMemory }
+        if new.contains(.write) { area.mapping?.wasWritable = true }
+        try releaseStubs(&state, at, high)
         try state.areas.reserve()
         try AddressLayout.forUsableParts(at, high) { (part, size) throws(Errno) in
           try HostMemory.protect(part, size, protection)

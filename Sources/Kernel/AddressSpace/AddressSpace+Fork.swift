@@ -16,6 +16,7 @@ extension AddressSpace {
           let new = FileMapping(
             space: child, file: old.file, object: old.object, isWritable: old.isWritable,
             attachment: old.attachment.map { SegmentAttachment($0.segment, 0) })
+          (new.stubs, new.image, new.wasWritable) = (old.stubs, old.image, old.wasWritable)
           last = (old, new)
           return new
         }

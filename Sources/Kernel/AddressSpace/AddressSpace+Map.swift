@@ -48,20 +48,41 @@ extension AddressSpace {
       mapping = FileMapping(
         space: self, file: request.file, object: object, isWritable: isWritable, attachment: request.segment)
     }
+    let exec = Hook.rewrites ? execFile(request) : nil
+    let room = exec != nil && wantsStubRoom(request) ? ExecImage.stubRoom : 0
     var populates = request.has(MAP_POPULATE) && !request.has(MAP_NONBLOCK)
     let address = try withMemory { (state) throws(Errno) -> UInt in
       flags.formUnion(state.futureFlags)
       if flags.contains(.locked) { populates = populates || !flags.contains(.lockedOnFault) }
-      let address = try place(&state, request)
+      var placed = request
+      placed.count += room
+      let address = try place(&state, placed)
       var area = Area(start: address, end: address + count, flags: flags, offset: request.offset, mapping: mapping)
       if mapping == nil { area.offset = address }
       if request.file == nil && mapping != nil { area.offset = 0 }
+      if let exec, request.protection & PROT_EXEC != 0 { bind(&state, area, exec) }
       try put(&state, &area, limits: limits, noReserve: request.has(MAP_NORESERVE))
+      if room > 0 { try addStubRoom(&state, address, address + count, limits: limits) }
+      if let mapping, let image = mapping.image { try mapStubs(&state, mapping, image) }
       return address
     }
     if populates { populate(address, count) }
     return address
   }
+
+  /// What is known of the file, where it may be run: of text, and of a file that is mapped as a whole. May sleep.
+  private func execFile(_ request: MapRequest) -> ExecFile? {
+    guard let file = request.file, request.flags & MAP_TYPE == MAP_PRIVATE, request.protection & PROT_WRITE == 0 else {
+      return nil
+    }
+    let isText = request.protection & PROT_EXEC != 0
+    guard isText || (request.offset == 0 && !request.has(MAP_FIXED)), let exec = ExecFile.of(file),
+      !exec.segments.isEmpty
+    else { return nil }
+    return isText || request.count == UInt(exec.range.count) ? exec : nil
+  }
+  /// A dynamic loader maps all of a library first, then its segments over that.
+  private func wantsStubRoom(_ request: MapRequest) -> Bool { request.offset == 0 && !request.has(MAP_FIXED) }
 
   /// What is behind it; nil: private anonymous memory.
   private func objectToMap(_ request: MapRequest) throws(Errno) -> MappedObject? {
@@ -176,6 +197,7 @@ extension AddressSpace {
     let mapping = area.mapping
     mapping?.attach()
     defer { mapping?.detach() }
+    try releaseStubs(&state, area.start, area.end)
     try occupy(area.start, area.end)
     try mapInHost(&area, noReserve: noReserve)
     try state.areas.clear(area.start, area.end)
@@ -183,11 +205,13 @@ extension AddressSpace {
     state.peak = max(state.peak, state.areas.totals.total)
   }
 
-  /// The one place where the host maps what an area is. Executable file text will get its exec image here.
+  /// The one place where the host maps what an area is.
   func mapInHost(_ area: inout Area, noReserve: Bool) throws(Errno) {
     let (start, count, protection) = (area.start, area.count, area.flags.protection)
+    if let image = area.mapping?.image { return try mapImage(&area, image) }
     let object = area.mapping?.object
     switch object {
+    case .stubs: break  // nothing is there until the first patch
     case nil, .zero:
       try AddressLayout.forUsableParts(start, start + count) { (part, size) throws(Errno) in
         try HostMemory.mapAnonymous(part, size, protection: protection, noReserve: noReserve)

@@ -36,6 +36,11 @@ extension AddressSpace {
 
   private func remap(_ state: inout AddressSpaceState, _ r: RemapRequest, _ limits: MemoryLimits) throws(Errno) -> UInt
   {
+    // Text finds its stubs by their distance: it moves as the file's own.
+    try releaseStubs(&state, r.address, r.address &+ max(r.oldCount, 4096))
+    if let mapping = state.areas.tree.area(at: r.address)?.mapping, mapping.image != nil {
+      try restoreText(&state, mapping)
+    }
     guard let area = state.areas.tree.area(at: r.address) else { throw .fault }
     if r.has(MREMAP_FIXED) {
       guard AddressLayout.isAligned(r.target), r.target <= AddressLayout.end, r.newCount <= AddressLayout.end - r.target

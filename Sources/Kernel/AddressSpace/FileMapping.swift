@@ -12,6 +12,13 @@ public final class FileMapping: Listed {
   let isWritable: Bool
   /// For System V shared memory.
   let attachment: SegmentAttachment?
+  // Of executable text and of the room behind it, under the address space's lock:
+  /// Where the stubs of this text go, 0: nowhere; of the room itself, where its library begins.
+  var stubs: UInt = 0
+  /// What is mapped in place of the file's text, or in the room.
+  var image: ExecImage?
+  /// It could be written once: what the guest changed must not be replaced.
+  var wasWritable = false
   /// Areas that have it: under the address space's lock. At zero it leaves the list.
   private(set) var areas = 0
 

@@ -5,6 +5,7 @@ import Machine
 /// The objects that paths and files need, before the first task.
 func prepareVFS() {
   dentries.set(DentryCache())
+  execFiles.set(ExecFiles())
   fileSystemTypes.set(FileSystemTypeList())
   let anonymous = AnonymousFileSystems()
   anonymousFileSystems.set(anonymous)

@@ -27,11 +27,17 @@ extension AddressSpace {
   func load(_ program: ProgramFile, _ place: ImagePlace, limits: MemoryLimits) throws(Errno) -> LoadedImage {
     let image = program.image
     let range = image.range
-    let bias = try bias(of: image, place, limits)
+    // Behind it, room for stubs, where there is some.
+    var room = Hook.rewrites ? ExecImage.stubRoom : 0
+    let bias = try bias(of: image, place, &room, limits)
+    if room > 0 {
+      let (start, end) = (range.lowerBound &+ bias, range.upperBound &+ bias)
+      try withMemory { (state) throws(Errno) in try addStubRoom(&state, start, end, limits: limits) }
+    }
     for segment in image.segments { try load(segment, bias, program.file, limits) }
     var result = LoadedImage(
       bias: bias, entry: image.entry &+ bias, headers: image.headerAddress == 0 ? 0 : image.headerAddress &+ bias,
-      end: range.upperBound &+ bias)
+      end: range.upperBound &+ bias &+ room)
     for segment in image.segments {
       let low = segment.address &+ bias, high = low &+ segment.fileCount
       if segment.protection & PROT_EXEC != 0 {
@@ -43,16 +49,21 @@ extension AddressSpace {
     return result
   }
 
-  private func bias(of image: ElfImage, _ wanted: ImagePlace, _ limits: MemoryLimits) throws(Errno) -> UInt {
+  /// `room`: how much is wanted behind it; 0 where there is none.
+  private func bias(of image: ElfImage, _ wanted: ImagePlace, _ room: inout UInt, _ limits: MemoryLimits)
+    throws(Errno) -> UInt
+  {
     let range = image.range
     guard image.isMovable else {
       let count = range.upperBound - range.lowerBound
       guard AddressLayout.isUsable(range.lowerBound, count) else { throw .notExecutable }
       guard withoutChange({ $0.areas.tree.isFree(range.lowerBound, range.upperBound) }) else { throw .exists }
+      let end = range.upperBound
+      if !AddressLayout.isUsable(end, room) || !withoutChange({ $0.areas.tree.isFree(end, end + room) }) { room = 0 }
       return 0
     }
     let alignment = image.alignment
-    let count = range.upperBound - range.lowerBound
+    let count = range.upperBound - range.lowerBound + room
     switch wanted {
     case .at(let address):
       let base = address & ~(alignment - 1)

@@ -74,6 +74,7 @@ extension Task {
     let frame = SignalFrame(
       signal: info.signal, handler: action.handler, restorer: action.restorer, info: info.bytes, mask: saved.bits,
       stack: SignalStack(base: stack.base, flags: stack.flags, size: stack.size))
+    showOwnCounter()
     do throws(Errno) {
       guard action.has(Int(SA_RESTORER)) else { throw .fault }  // as on Linux's x86-64
       try pushSignalFrame(frame, below: top)

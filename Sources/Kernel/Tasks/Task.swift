@@ -76,11 +76,12 @@ public final class Task: Thread {
   public override func begin() { beginTask() }
   public override func dieOfOops() { dieOfKernelFault() }
   public override func systemCall(_ arguments: SyscallArguments) { dispatch(self, arguments) }
+  public override func systemCallTrapped(at site: UInt) { patchCall(at: site) }
   public override func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool {
     resolvePageFault(at: address, isWrite: isWrite, isExecute: isExecute)
   }
   public override func handlePending() { deliverSignals() }
-  public override func guestFault() { signalFault() }
+  public override func guestFault() { if !isPatchFault() { signalFault() } }
 
   /// Whether it is the thread group's leader, whose id is the process's.
   @inline(__always) public var isLeader: Bool { id == process.id }

@@ -81,4 +81,6 @@ public enum MappedObject {
   case host(HostFileReference)
   /// Fresh private or shared zero pages: /dev/zero.
   case zero
+  /// Room for an exec image's stubs, or those.
+  case stubs
 }

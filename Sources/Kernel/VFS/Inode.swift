@@ -25,6 +25,8 @@ open class Inode {
   public final let writers = Atomic<Int>(0)
   /// inotify(7)'s watches, under its table's lock.
   final var watches: [InotifyWatch] = []
+  /// What is known of it as a program, under `execFiles`' lock.
+  final var execFile: ExecFile?
   /// POSIX and open-file-description locks, flock(2): made when first needed, under `lock`.
   final var locks: FileLocks?
 

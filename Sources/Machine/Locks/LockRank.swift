@@ -17,6 +17,7 @@ public enum MutexRank: UInt8, Sendable {
   case screen  // the console's output on its way
   case terminal
   case file  // what one open file keeps
+  case execImage  // the sites of one exec image
   case addressSpace  // the last: a user copy's page fault takes it; a fork's new one after its parent's
 
   /// Ranks of which several may be held together; the places that do so say in what order.
@@ -24,7 +25,7 @@ public enum MutexRank: UInt8, Sendable {
     switch self {
     case .directory, .inode, .pipe, .epoll, .addressSpace: true
     case .machine, .position, .text, .binding, .mount, .rename, .fileSystem, .socket, .keyboard, .screen, .terminal,
-      .file:
+      .file, .execImage:
       false
     }
   }

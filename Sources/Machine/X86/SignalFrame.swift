@@ -58,6 +58,8 @@ extension Thread {
   public static var redZone: UInt { 128 }
   public final var stackPointer: UInt { unsafe UInt(stack.frame.pointee.rsp) }
   public final var programCounter: UInt { unsafe UInt(stack.frame.pointee.rip) }
+  /// Where the thread goes on in the guest.
+  public final func setProgramCounter(_ counter: UInt) { unsafe stack.frame.pointee.rip = UInt64(counter) }
 
   /// Where the vector state and the frame go below `top`. The frame is lower than anything else of them.
   static func place(below top: UInt) -> (frame: UInt, vectors: UInt) {

@@ -91,6 +91,7 @@ enum ProcMaps {
         let key = String(UInt32(bitPattern: segment.key), radix: 16)
         return Array(("/SYSV" + String(repeating: "0", count: 8 - key.utf8.count) + key + " (deleted)").utf8)
       }
+      if case .stubs = mapping.object { return ("[martlet]" as StaticString).bytes }
       guard let file = mapping.file else { return ("/dev/zero (deleted)" as StaticString).bytes }
       return file.path?.description(below: root) ?? file.label
     }

@@ -30,6 +30,7 @@ final class Procfs: FileSystem {
     top.file("interrupts") { (text) throws(Errno) in text.add("           CPU0       \n") }
     top.file("modules") { (text) throws(Errno) in }
     top.link("mounts", to: "self/mounts")
+    top.directory("martlet").file("rewrite") { (text) throws(Errno) in ProcRewrite.text(&text) }
     ProcSysctl.fill(top.directory("sys"))
     top.add(
       "self",
