@@ -124,6 +124,14 @@ arch_call_window_start:
   cmpl $0, (%rax)
   jne 3f
   movl $GUEST, %gs:CARRIER_STATE
+  mov 144(%rsp), %r11
+  mov %r11d, %ecx
+  mov %r11d, %eax
+  shr $11, %eax
+  and $1, %eax
+  mov %cl, %ah
+  add $0x7f, %al            // OF; the other arithmetic flags from AH
+  sahf
   mov 32(%rsp), %rbp
   mov 56(%rsp), %r10
   mov 64(%rsp), %r9
@@ -133,7 +141,6 @@ arch_call_window_start:
   mov 104(%rsp), %rsi
   mov 112(%rsp), %rdi
   mov 128(%rsp), %rcx
-  mov 144(%rsp), %r11
   mov 152(%rsp), %rsp
 arch_call_leave:
   jmp *%rcx

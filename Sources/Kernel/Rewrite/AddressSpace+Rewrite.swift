@@ -170,7 +170,7 @@ extension Task {
     guard Hook.rewrites, let space = addressSpace.borrowed else { return }
     let counter = programCounter
     let own = space.with { $0.canonical(counter) }
-    if own != counter { setProgramCounter(own) }
+    if own != counter { setProgramCounter(own, wasReturn: true) }
   }
 
   /// A fault that a patch has caused, not the program: the program counter is put right, and it goes on.

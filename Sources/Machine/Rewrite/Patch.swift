@@ -41,8 +41,8 @@ public struct Patch: Sendable {
   public var callOffset: UInt8 = 0
   /// Where in the stub the kernel returns to, and how many bytes of instructions were moved there; 0: it returns to `next`.
   public var resumeOffset: UInt8 = 0, movedLength: UInt8 = 0
-  /// Where in the stub the moved instructions end.
-  public var backOffset: UInt8 = 0
+  /// Where in the stub the moved instructions begin and end.
+  public var movedOffset: UInt8 = 0, backOffset: UInt8 = 0
 
   /// What a program counter in the springboard or the stub is to be shown as: in signal frames, to tracers, in /proc. nil:
   /// it is in neither.
@@ -55,7 +55,8 @@ public struct Patch: Sendable {
     guard offset < UInt64(stubLength) else { return nil }
     if offset < UInt64(callOffset) { return start &+ offset }
     if movedLength == 0 || offset < UInt64(resumeOffset) { return site }
-    if offset < UInt64(backOffset) { return next &+ (offset &- UInt64(resumeOffset)) }
+    if offset < UInt64(movedOffset) { return next }
+    if offset < UInt64(backOffset) { return next &+ (offset &- UInt64(movedOffset)) }
     return next &+ UInt64(movedLength)
   }
 
@@ -64,7 +65,7 @@ public struct Patch: Sendable {
   public func redirect(from counter: UInt64) -> UInt64? {
     let offset = counter &- next
     guard offset < UInt64(movedLength) else { return nil }
-    return stub &+ UInt64(resumeOffset) &+ offset
+    return stub &+ UInt64(movedOffset) &+ offset
   }
 }
 

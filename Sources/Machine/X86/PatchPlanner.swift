@@ -133,7 +133,8 @@ public struct PatchPlanner: ~Escapable {
     if crossesWord(site, CodeFlow.jumpLength) && !severalStores { return .crossesWord }
 
     let resumeOffset = Self.callLength &+ 2
-    let length = resumeOffset &+ movedLength &+ (goesBack ? CodeFlow.jumpLength : 0)
+    let movedOffset = resumeOffset &+ StubWriter.loadLength
+    let length = movedOffset &+ movedLength &+ (goesBack ? CodeFlow.jumpLength : 0)
     let jumpTarget = window.address(jumpEnd), at = at
     let place = area.take(length) { stub in
       for k in 2..<CodeFlow.jumpLength where begins.contains(at &+ k) {
@@ -148,6 +149,7 @@ public struct PatchPlanner: ~Escapable {
     writer.loadReturn(stub &+ UInt64(resumeOffset))
     writer.jump(through: area.entrySlot)
     writer.shortJump(to: stub)
+    writer.loadReturn(next)  // as the instruction leaves it
     var offset = first
     while offset < end, let instruction = window.instruction(offset) {
       writer.copy(instruction, at: offset, of: window)
@@ -156,7 +158,8 @@ public struct PatchPlanner: ~Escapable {
     var patch = Patch(form: .after, site: site, next: next, start: site)
     patch.resumeOffset = UInt8(resumeOffset)
     patch.movedLength = UInt8(end &- first)
-    patch.backOffset = UInt8(resumeOffset &+ movedLength)
+    patch.movedOffset = UInt8(movedOffset)
+    patch.backOffset = UInt8(movedOffset &+ movedLength)
     if goesBack { writer.jump(to: window.address(end)) }
     var code = StubWriter(at: site)
     code.jump(to: stub)

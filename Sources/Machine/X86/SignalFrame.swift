@@ -58,8 +58,14 @@ extension Thread {
   public static var redZone: UInt { 128 }
   public final var stackPointer: UInt { unsafe UInt(stack.frame.pointee.rsp) }
   public final var programCounter: UInt { unsafe UInt(stack.frame.pointee.rip) }
-  /// Where the thread goes on in the guest.
-  public final func setProgramCounter(_ counter: UInt) { unsafe stack.frame.pointee.rip = UInt64(counter) }
+  /// Where the thread goes on in the guest. `wasReturn`: a register that had the address too, as a call's return leaves
+  /// it, gets the new one.
+  public final func setProgramCounter(_ counter: UInt, wasReturn: Bool = false) {
+    if unsafe wasReturn && stack.frame.pointee.rcx == stack.frame.pointee.rip {
+      unsafe stack.frame.pointee.rcx = UInt64(counter)
+    }
+    unsafe stack.frame.pointee.rip = UInt64(counter)
+  }
 
   /// Where the vector state and the frame go below `top`. The frame is lower than anything else of them.
   static func place(below top: UInt) -> (frame: UInt, vectors: UInt) {

@@ -5,6 +5,7 @@ struct StubWriter {
 
   init(at address: UInt64) { code = CodeBytes(at: address) }
 
+  static let loadLength = 7
   /// `lea address(%rip), %rcx`: the return address, where the instruction would leave it.
   mutating func loadReturn(_ address: UInt64) {
     code.append(0x48 as UInt8)
