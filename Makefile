@@ -104,3 +104,10 @@ format: ## Format all Swift sources
 
 docs: ## Write what README.md and docs/ take from the sources
 	@scripts/generate-docs
+
+##@ Measure
+.PHONY: bench
+bench: build ## Measure against native: ROWS=regex, ROUNDS=n; PEERS=1 installs gVisor and user-mode Linux too
+	@scripts/prerequisites bench$(if $(PEERS),-peers)
+	@bench/run $(if $(ROWS),--rows "$$ROWS") $(if $(ROUNDS),--rounds $(ROUNDS))
+export ROWS
