@@ -79,13 +79,13 @@ test: prerequisites-test ## Everything, shortened to fit into 15 minutes
 
 test-long: ## Everything with the full counts, and stress-ng
 	@scripts/prerequisites test-long
-	@$(MAKE) test GUEST=--long
+	@$(MAKE) test GUEST=--long TOOL=--long
 
 test-swift: ## The hosted tests: swift test
 	@swift test
 
-test-tool: ## The tool with a stand-in for the kernel, the default root, the build's own scripts
-	@$(PYTEST) Tests/tool
+test-tool: ## The tool with a stand-in for the kernel, the default root, the build's own scripts; TOOL='pytest options'
+	@$(PYTEST) Tests/tool $(TOOL)
 
 test-guest: ## Programs that run on the host and in Martlet; MARTLET_KERNEL=checked, GUEST='pytest options'
 	@$(PYTEST) Tests/guest $(GUEST)
@@ -104,3 +104,10 @@ format: ## Format all Swift sources
 
 docs: ## Write what README.md and docs/ take from the sources
 	@scripts/generate-docs
+
+##@ Measure
+.PHONY: bench
+bench: build ## Measure against native: ROWS=regex, ROUNDS=n; PEERS=1 installs gVisor and user-mode Linux too
+	@scripts/prerequisites bench$(if $(PEERS),-peers)
+	@bench/run $(if $(ROWS),--rows "$$ROWS") $(if $(ROUNDS),--rounds $(ROUNDS))
+export ROWS

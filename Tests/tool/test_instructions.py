@@ -24,7 +24,8 @@ LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 SHORT = [f"{LIBRARIES}/libc.so.6", f"{LIBRARIES}/ld-linux-x86-64.so.2", "/usr/lib/x86_64-linux-musl/libc.so",
          "/bin/busybox"]
 LONG = ["/usr/bin/python3", "/usr/bin/git", "/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "/usr/bin/go", "/usr/bin/node",
-        f"{LIBRARIES}/libcrypto.so.3", *map(str, pathlib.Path("/usr/lib/jvm").glob("*/lib/server/libjvm.so"))]
+        f"{LIBRARIES}/libcrypto.so.3",
+        *sorted({str(path.resolve()) for path in pathlib.Path("/usr/lib/jvm").glob("*/lib/server/libjvm.so")})]
 # OpenSSL's assembly has tables between its functions: only what unwind tables cover is code.
 WITH_DATA = {"/usr/bin/node", f"{LIBRARIES}/libcrypto.so.3"}
 
