@@ -102,6 +102,7 @@ extension Scheduler {
   static func finishSwitch() {
     let carrier = unsafe arch_carrier()
     let vcpu = unsafe carrier.pointee.vcpu.unsafelyUnwrapped
+    unsafe RCU.pass(Int(vcpu.pointee.id))
     let current = unsafe Borrowed<Thread>(bits: vcpu.pointee.current.unsafelyUnwrapped)
     unsafe carrier.pointee.current = vcpu.pointee.current
     unsafe carrier.pointee.state = UInt32(MACHINE_KERNEL)
@@ -124,6 +125,7 @@ extension Scheduler {
     }
     unlock()
     dead?.release()
+    RCU.drain()
     if tick != .max { Timers.arm(tick) }
     current.with { thread in
       if let vectors = thread.vectors {
@@ -241,6 +243,8 @@ extension Scheduler {
     unsafe _ = arch_exchange32(pending, 0)
     Processor.with(id) { $0.tick.store(.max, ordering: .relaxed) }
     unsafe vcpu.pointee.idle = 1
+    RCU.pass(id)
+    if RCU.hasEnded { unsafe arch_store32(pending, 1) }
     unsafe carrier.pointee.state = UInt32(MACHINE_IDLE)
     unlock()
     unsafe vcpu.pointee.quiescent &+= 1
@@ -267,6 +271,7 @@ extension Scheduler {
     StopBarrier.pass()
     Timers.run(id)
     Posts.drain()
+    RCU.drain()
     lock()
     return nil
   }

@@ -194,8 +194,10 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
   unsafe vcpu.pointee.quiescent &+= 1
   let id = unsafe Int(vcpu.pointee.id)
   StopBarrier.pass()
+  RCU.passOnExit(id)
   Timers.run(id)
   Posts.drain()
+  RCU.drain()
   Thread.withCurrent { thread in
     if thread.space.wantsCarrier { thread.space.addCarrier() }
     Scheduler.tick(id)
