@@ -186,6 +186,7 @@ private func makeProcessors() {
   unsafe rootSpace.hostProcess = rootProcess
   unsafe spaceWaiters = WaitQueue()
   RCU.prepare()
+  MemorySampling.prepare()
   unsafe cacheState = CacheExtentLock()
   for id in 0..<count {
     let processor = unsafe Processor(id: id, block: machine_vcpu_at(UInt32(id)))

@@ -115,7 +115,8 @@ extension Scheduler {
       thread.onProcessor = true
       unsafe thread.processor = Int(vcpu.pointee.id)
       thread.switchedIn = Clock.monotonic()
-      if thread.interruption.load(ordering: .relaxed) != 0 || thread.space.wantsCarrier {
+      let looks = thread.vectors != nil && thread.sampledSecond != MemorySampling.second
+      if thread.interruption.load(ordering: .relaxed) != 0 || thread.space.wantsCarrier || looks {
         unsafe arch_store32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 1)
       }
       return unsafe Processor.with(Int(vcpu.pointee.id)) { processor in
@@ -126,6 +127,7 @@ extension Scheduler {
     unlock()
     dead?.release()
     RCU.drain()
+    MemorySampling.noteActivity()
     if tick != .max { Timers.arm(tick) }
     current.with { thread in
       if let vectors = thread.vectors {

@@ -202,6 +202,11 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
     if thread.space.wantsCarrier { thread.space.addCarrier() }
     Scheduler.tick(id)
     Scheduler.moveToAllowed(thread)
+    let second = MemorySampling.second
+    if thread.sampledSecond != second {
+      thread.sampledSecond = second
+      thread.sampleMemory()
+    }
     if thread.interruption.load(ordering: .acquiring) != 0 { thread.handlePending() }
   }
   checkStack()
