@@ -103,11 +103,12 @@ private func contents(_ code: CodeBytes) -> [UInt8] { (0..<code.count).map { cod
     #expect(contents(plan.code) == bytes("e9" + hex(distance)))
     #expect([0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27].contains(middle))
     let stub = contents(plan.stub), at = plan.stub.address
-    #expect(Array(stub[..<7]) == bytes("488d0d 08000000") && Array(stub[13..<21]) == bytes("ebf1 483d00f0ffff"))
-    #expect(stub[21] == 0xe9 && stub.count == 26)
-    #expect(patch.redirect(from: 0x1025) == at + 15 && patch.redirect(from: 0x102b) == nil)
+    #expect(Array(stub[..<7]) == bytes("488d0d 08000000") && Array(stub[13..<18]) == bytes("ebf1 488d0d"))
+    #expect(Array(stub[22..<28]) == bytes("483d00f0ffff") && stub[28] == 0xe9 && stub.count == 33)
+    #expect(patch.redirect(from: 0x1025) == at + 22 && patch.redirect(from: 0x102b) == nil)
     #expect(patch.original(of: at + 13) == 0x1023 && patch.original(of: at + 15) == 0x1025)
-    #expect(patch.original(of: at + 21) == 0x102b && patch.original(of: at + 26) == nil)
+    #expect(patch.original(of: at + 22) == 0x1025 && patch.original(of: at + 28) == 0x102b)
+    #expect(patch.original(of: at + 33) == nil)
   }
   private func hex(_ distance: UInt64) -> String {
     (0..<4).map { i in

@@ -40,6 +40,7 @@ extension AddressSpace {
     child.commandLine = commandLine
     child.environment = environment
     child.setProgram(runningFile)
+    child.residency.inherited.store(-1, ordering: .relaxed)
     child.auxiliary = auxiliary
     child.barriers.store(barriers.load(ordering: .relaxed), ordering: .relaxed)
     return child

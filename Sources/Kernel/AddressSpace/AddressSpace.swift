@@ -41,6 +41,8 @@ public final class AddressSpace {
   private var program = OwnedOptional<RunningFile>()
   /// /proc/PID/auxv: pairs of words, AT_NULL included.
   public final var auxiliary: [UInt] = []
+  /// How much of it is present.
+  let residency = Residency()
   /// membarrier(2)'s registrations.
   public let barriers = Atomic<UInt32>(0)
 
@@ -70,6 +72,7 @@ public final class AddressSpace {
     _ = try? withState { (state) throws(Errno) in
       state.isGone = true
       defer { state.areas.clear() }
+      forgetResidency()
       if unmap && !host.wasKilled { try unmapInHost(&state, 0, AddressLayout.end) }
     }
     setProgram(nil)

@@ -6,6 +6,8 @@ public struct PageRanges {
 
   @inline(__always) public var isEmpty: Bool { ranges.isEmpty }
   public var rangeCount: Int { ranges.count }
+  /// Pages in it.
+  public var count: Int { ranges.reduce(0) { $0 + $1.end - $1.first } }
 
   /// The position of the first range that ends after `page`.
   private func position(_ page: Int) -> Int {

@@ -9,6 +9,8 @@ let kunitCases: [KUnitCase] = [
   KUnitCase("machine/exclusive-wake-ups") { (k: KUnit) in wakeExclusive(k) },
   KUnitCase("machine/wake-ups-passed-on") { (k: KUnit) in wakePassedOn(k) },
   KUnitCase("machine/timers-stop") { (k: KUnit) in timersStop(k) },
+  KUnitCase("machine/rcu-readers") { (k: KUnit) in rcuReaders(k) },
+  KUnitCase("machine/rcu-synchronize") { (k: KUnit) in rcuSynchronize(k) },
   KUnitCase("machine/stop-barrier") { (k: KUnit) in stopBarrier(k) },
   KUnitCase("machine/cached-pages") { (k: KUnit) in cachedPages(k) },
   KUnitCase("machine/kernel-buffers") { (k: KUnit) in kernelBuffers(k) },

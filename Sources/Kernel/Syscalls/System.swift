@@ -76,7 +76,7 @@ func sysSysinfo(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscall
   let memory = MemoryUsage.current
   information.uptime = Int((Clock.monotonic() &- Clock.machineStart) / 1_000_000_000)
   information.totalram = UInt(memory.total)
-  information.freeram = UInt(max(memory.total - memory.charged, 0))
+  information.freeram = UInt(memory.free)
   information.bufferram = 0
   information.procs = UInt16(truncatingIfNeeded: pids.with { $0.taskCount })
   information.mem_unit = 1

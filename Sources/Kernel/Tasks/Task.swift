@@ -81,6 +81,7 @@ public final class Task: Thread {
     resolvePageFault(at: address, isWrite: isWrite, isExecute: isExecute)
   }
   public override func handlePending() { deliverSignals() }
+  public override func sampleMemory() { lookAtMemory() }
   public override func guestFault() { if !isPatchFault() { signalFault() } }
 
   /// Whether it is the thread group's leader, whose id is the process's.

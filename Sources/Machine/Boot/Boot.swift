@@ -185,6 +185,8 @@ private func makeProcessors() {
   unsafe rootSpace = HostSpace(isRoot: true)
   unsafe rootSpace.hostProcess = rootProcess
   unsafe spaceWaiters = WaitQueue()
+  RCU.prepare()
+  MemorySampling.prepare()
   unsafe cacheState = CacheExtentLock()
   for id in 0..<count {
     let processor = unsafe Processor(id: id, block: machine_vcpu_at(UInt32(id)))

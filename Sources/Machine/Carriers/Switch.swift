@@ -102,6 +102,7 @@ extension Scheduler {
   static func finishSwitch() {
     let carrier = unsafe arch_carrier()
     let vcpu = unsafe carrier.pointee.vcpu.unsafelyUnwrapped
+    unsafe RCU.pass(Int(vcpu.pointee.id))
     let current = unsafe Borrowed<Thread>(bits: vcpu.pointee.current.unsafelyUnwrapped)
     unsafe carrier.pointee.current = vcpu.pointee.current
     unsafe carrier.pointee.state = UInt32(MACHINE_KERNEL)
@@ -114,7 +115,8 @@ extension Scheduler {
       thread.onProcessor = true
       unsafe thread.processor = Int(vcpu.pointee.id)
       thread.switchedIn = Clock.monotonic()
-      if thread.interruption.load(ordering: .relaxed) != 0 || thread.space.wantsCarrier {
+      let looks = thread.vectors != nil && thread.sampledSecond != MemorySampling.second
+      if thread.interruption.load(ordering: .relaxed) != 0 || thread.space.wantsCarrier || looks {
         unsafe arch_store32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 1)
       }
       return unsafe Processor.with(Int(vcpu.pointee.id)) { processor in
@@ -124,6 +126,8 @@ extension Scheduler {
     }
     unlock()
     dead?.release()
+    RCU.drain()
+    MemorySampling.noteActivity()
     if tick != .max { Timers.arm(tick) }
     current.with { thread in
       if let vectors = thread.vectors {
@@ -241,6 +245,8 @@ extension Scheduler {
     unsafe _ = arch_exchange32(pending, 0)
     Processor.with(id) { $0.tick.store(.max, ordering: .relaxed) }
     unsafe vcpu.pointee.idle = 1
+    RCU.pass(id)
+    if RCU.hasEnded { unsafe arch_store32(pending, 1) }
     unsafe carrier.pointee.state = UInt32(MACHINE_IDLE)
     unlock()
     unsafe vcpu.pointee.quiescent &+= 1
@@ -267,6 +273,7 @@ extension Scheduler {
     StopBarrier.pass()
     Timers.run(id)
     Posts.drain()
+    RCU.drain()
     lock()
     return nil
   }

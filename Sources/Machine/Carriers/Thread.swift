@@ -46,6 +46,8 @@ open class Thread: Listed {
   #if CHECKED
   final var heldMutexes = HeldMutexes()
   #endif
+  /// The second of `MemorySampling` in which it looked last.
+  final var sampledSecond: UInt64 = 0
   /// The last fault, for the fault path: what the host said.
   public final var fault = FaultInformation()
 
@@ -66,6 +68,8 @@ open class Thread: Listed {
   open func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool { false }
   /// The way out of the kernel while something is pending: signals, stops, death. May not return (`exit`).
   open func handlePending() {}
+  /// Once a second, on the way out of the kernel: how much memory does it use? May sleep.
+  open func sampleMemory() {}
   /// A system call's entry.
   open func systemCall(_ arguments: SyscallArguments) {}
   /// A system call's instruction at `site` has trapped: before `systemCall`. May sleep.

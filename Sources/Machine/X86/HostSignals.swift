@@ -217,12 +217,19 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
   unsafe vcpu.pointee.quiescent &+= 1
   let id = unsafe Int(vcpu.pointee.id)
   StopBarrier.pass()
+  RCU.passOnExit(id)
   Timers.run(id)
   Posts.drain()
+  RCU.drain()
   Thread.withCurrent { thread in
     if thread.space.wantsCarrier { thread.space.addCarrier() }
     Scheduler.tick(id)
     Scheduler.moveToAllowed(thread)
+    let second = MemorySampling.second
+    if thread.sampledSecond != second {
+      thread.sampledSecond = second
+      thread.sampleMemory()
+    }
     if thread.interruption.load(ordering: .acquiring) != 0 { thread.handlePending() }
   }
   checkStack()

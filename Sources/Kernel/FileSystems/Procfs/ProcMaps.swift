@@ -103,11 +103,14 @@ enum ProcMaps {
   static func smaps(_ view: ProcView, _ text: inout TextBuilder) throws(Errno) {
     guard let (space, areas, heap) = try areas(view) else { return }
     let root = readersRoot()
-    for area in areas {
+    let present = space.presentPages(of: areas)
+    for (area, pages) in zip(areas, present) {
       line(area, space, heap, root, &text)
+      var sums = Sums()
+      sums.add(area, pages)
       kilobytes(&text, "Size:", area.pages)
       text.add("KernelPageSize:        4 kB\nMMUPageSize:           4 kB\n")
-      details(&text, Sums(area))
+      details(&text, sums)
       text.add("THPeligible:           0\nVmFlags:")
       let flags = area.flags
       if flags.contains(.read) { text.add(" rd") }
@@ -128,7 +131,7 @@ enum ProcMaps {
   }
 
   static func rollup(_ view: ProcView, _ text: inout TextBuilder) throws(Errno) {
-    guard let (_, areas, _) = try areas(view) else { return }
+    guard let (space, areas, _) = try areas(view) else { return }
     guard let first = areas.first, let last = areas.last else { return }
     let start = text.bytes.count
     text.add(hex: first.start, width: 8)
@@ -138,33 +141,22 @@ enum ProcMaps {
     text.pad(73 &- (text.bytes.count &- start))
     text.add("[rollup]\n")
     var sums = Sums()
-    for area in areas { sums.add(area) }
+    for (area, pages) in zip(areas, space.presentPages(of: areas)) { sums.add(area, pages) }
     details(&text, sums)
   }
 
-  /// Pages of areas, as far as the kernel knows which are there: those of cached files that are mapped, and private
-  /// memory as a whole, which only the host knows (differs from Linux).
+  /// Pages of areas that are present: of cached files those that are mapped, else what the host says. Of private mappings
+  /// of host files nobody tells which pages are copies: they count as clean (differs from Linux).
   struct Sums {
     var resident = 0, shared = 0, clean = 0, anonymous = 0, locked = 0
 
     init() {}
-    init(_ area: Area) { add(area) }
-    mutating func add(_ area: Area) {
-      let pages = ProcMaps.residentPages(area)
+    mutating func add(_ area: Area, _ pages: Int) {
       resident += pages
       if area.mapping == nil { anonymous += pages } else { clean += pages }
       if area.flags.contains(.shared) { shared += pages }
       if area.flags.contains(.locked) { locked += pages }
     }
-  }
-  static func residentPages(_ area: Area) -> Int {
-    guard let mapping = area.mapping else {
-      return area.flags.isDisjoint(with: [.read, .write, .execute]) ? 0 : area.pages
-    }
-    if mapping.cached == nil { return area.pages }
-    var count = 0
-    area.filled.forEach { first, end in count += end - first }
-    return count
   }
 
   private static func details(_ text: inout TextBuilder, _ sums: Sums) {

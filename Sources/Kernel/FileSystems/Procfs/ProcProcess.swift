@@ -80,6 +80,7 @@ final class ProcEntries {
     add("status", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.status(v, &t) }))
     add("stat", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.stat(v, &t) }))
     add("statm", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.memory(v, &t) }))
+    add("oom_score", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.killScore(v, &t) }))
     add("limits", 0o444, .text({ (v, t) throws(Errno) in ProcStatus.limits(v, &t) }))
     add("io", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.inputOutput(v, &t) }))
     add("personality", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in ProcStatus.personality(v, &t) }))
@@ -100,7 +101,6 @@ final class ProcEntries {
   @inline(never) private func addConstants() {
     constant("wchan", "0")
     constant("cpuset", "/\n")
-    constant("oom_score", "0\n")
     constant("loginuid", "4294967295")
     constant("sessionid", "4294967295")
   }

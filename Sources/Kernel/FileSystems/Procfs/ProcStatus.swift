@@ -1,5 +1,6 @@
 import CLinux
 import Machine
+import Synchronization
 
 /// /proc/PID/stat, statm, status, limits and other small ones: proc(5).
 enum ProcStatus {
@@ -36,6 +37,12 @@ enum ProcStatus {
     guard value >= Int(view.process.killPriority) || isPrivileged else { throw .access }
     view.process.killPriority = Int32(value)
   }
+  /// oom_score: 0…2000.
+  static func killScore(_ view: ProcView, _ text: inout TextBuilder) {
+    let pages = max(MemoryUsage.current.total >> 12, 1)
+    text.add(OutOfMemory.badness(view.process).map { max(0, (1000 + $0 * 1000 / pages) * 2 / 3) } ?? 0)
+    text.newline()
+  }
   static func inputOutput(_ view: ProcView, _ text: inout TextBuilder) {
     text.add("rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n")
   }
@@ -45,26 +52,29 @@ enum ProcStatus {
   struct Memory {
     var totals = AreaTotals()
     var peak = 0
+    var residentPeak = 0
     var resident = 0, residentAnonymous = 0, residentFile = 0, residentShared = 0
   }
   static func memory(of view: ProcView) -> Memory? {
     guard let space = view.task?.takeAddressSpace() else { return nil }
+    space.look()
     var result = Memory()
+    result.residentAnonymous = space.residency.anonymous.load(ordering: .relaxed)
+    result.residentFile = space.residency.hostFiles.load(ordering: .relaxed)
     space.state.withLock { state in
       result.totals = state.areas.totals
       result.peak = max(state.peak, state.areas.totals.total)
       state.areas.tree.forEach { area in
-        let pages = ProcMaps.residentPages(area)
-        result.resident += pages
-        if area.mapping == nil {
-          result.residentAnonymous += pages
-        } else if area.mapping?.file == nil {
-          result.residentShared += pages
+        if area.isPresentUnknown { return }
+        if area.mapping?.file == nil {
+          result.residentShared += area.filled.count
         } else {
-          result.residentFile += pages
+          result.residentFile += area.filled.count
         }
       }
     }
+    result.resident = result.residentAnonymous + result.residentFile + result.residentShared
+    result.residentPeak = max(space.residency.peak.load(ordering: .relaxed), result.resident)
     return result
   }
   static func memory(_ view: ProcView, _ text: inout TextBuilder) {
@@ -265,7 +275,7 @@ enum ProcStatus {
     line("VmSize:\t", memory.totals.total)
     line("VmLck:\t", memory.totals.locked)
     line("VmPin:\t", 0)
-    line("VmHWM:\t", memory.resident)
+    line("VmHWM:\t", memory.residentPeak)
     line("VmRSS:\t", memory.resident)
     line("RssAnon:\t", memory.residentAnonymous)
     line("RssFile:\t", memory.residentFile)

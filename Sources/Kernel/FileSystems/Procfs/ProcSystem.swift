@@ -81,7 +81,7 @@ enum ProcSystem {
   }
   static func memoryText(_ text: inout TextBuilder) {
     let memory = MemoryUsage.current
-    let free = max(memory.total - memory.charged, 0)
+    let free = memory.free
     kilobytes(&text, "MemTotal:", memory.total)
     kilobytes(&text, "MemFree:", free)
     kilobytes(&text, "MemAvailable:", free)
@@ -96,7 +96,7 @@ enum ProcSystem {
     kilobytes(&text, "SwapFree:", 0)
     kilobytes(&text, "Dirty:", 0)
     kilobytes(&text, "Writeback:", 0)
-    kilobytes(&text, "AnonPages:", 0)
+    kilobytes(&text, "AnonPages:", MemoryUsage.privateBytes)
     kilobytes(&text, "Mapped:", 0)
     kilobytes(&text, "Shmem:", memory.cached)
     kilobytes(&text, "KReclaimable:", 0)
@@ -123,7 +123,8 @@ enum ProcSystem {
       text.add(max(value, 0))
       text.newline()
     }
-    line("nr_free_pages", (memory.total - memory.charged) / 4096)
+    line("nr_free_pages", memory.free / 4096)
+    line("nr_anon_pages", MemoryUsage.privateBytes / 4096)
     line("nr_file_pages", memory.cached / 4096)
     line("nr_shmem", memory.cached / 4096)
     line("nr_dirty", 0)
@@ -134,7 +135,7 @@ enum ProcSystem {
     line("pswpout", 0)
     line("pgfault", 0)
     line("pgmajfault", 0)
-    line("oom_kill", 0)
+    line("oom_kill", OutOfMemory.kills)
   }
 
   static func versionText(_ text: inout TextBuilder) {
