@@ -86,6 +86,20 @@ private func contents(_ code: CodeBytes) -> [UInt8] { (0..<code.count).map { cod
     #expect(patch.original(of: 0x1101c) == 0x1026 && patch.redirect(from: 0x1026) == nil)
   }
 
+  @Test func beforeWithThreeBytes() throws {
+    var text = Text("4c89c0 0f05 eb00 31c0 c3c3c3")
+    let plan = try text.plan(text.site()), patch = plan.patch, at = plan.stub.address
+    #expect(patch.form == .before && patch.start == 0x1020 && patch.site == 0x1023 && patch.next == 0x1025)
+    // The call's old start, the jump's third byte of distance, cannot be run.
+    #expect(contents(plan.code)[3] == 0x06 && (at - 0x1025) >> 16 == 6)
+    #expect(contents(plan.stub)[..<6] == bytes("4c89c0 488d0d")[...])
+    #expect(patch.redirect(from: 0x1023) == at + 3 && patch.redirect(from: 0x1020) == nil)
+    #expect(patch.original(of: at) == 0x1020 && patch.original(of: at + 3) == 0x1023)
+    // A branch to the call: nobody should have to go by the redirect again and again.
+    var target = Text("7403 4c89c0 0f05 eb00 31c0 c3c3c3")
+    #expect(target.refusal(target.site()) == .noRoom)
+  }
+
   @Test func beforeIsProven() {
     // The bytes of mov $39, %eax, but they end another instruction: movl $39, -0x48(%rsp).
     var text = Text("c74424b827000000 0f05 c3c3c3")
@@ -145,13 +159,16 @@ private func contents(_ code: CodeBytes) -> [UInt8] { (0..<code.count).map { cod
   @Test func stubsRunOut() {
     var area = StubArea(base: 0x1000)
     var count = 0
-    while let stub = area.take(13, where: { _ in true }) {
-      #expect(stub == 0x1010 + UInt64(count) * 16)
-      count += 1
-    }
-    #expect(count == 4095 && area.take(1, where: { _ in true }) == nil)
+    while area.take(1000, where: { _ in true }) != nil { count += 1 }
+    #expect(count == 1024 && area.take(17, where: { _ in true }) == nil)
+    area = StubArea(base: 0x1000)
+    #expect(area.take(13, where: { _ in true }) == 0x1010 && area.take(26, where: { _ in true }) == 0x1020)
+    #expect(area.take(1, where: { $0 > 0x1100 }) == 0x1400)
+    area.release(0x1010, 13)
+    #expect(area.take(1, where: { _ in true }) == 0x1040)
+    area.release(0x1040, 1)
     area.release(0x1020, 26)
-    #expect(area.take(33, where: { _ in true }) == nil && area.take(32, where: { _ in true }) == 0x1020)
+    #expect(area.take(1, where: { _ in true }) == 0x1020)
   }
 
   @Test func wordStores() {

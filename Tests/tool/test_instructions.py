@@ -126,6 +126,7 @@ FORMS = {
     "springboard": ("b8 27 00 00 00  0f 05  c3  0f 1f 84 00 00 00 00 00", lambda pid: pid),
     "springboard before": ("e9 0b 00 00 00  0f 1f 84 00 00 00 00 00 0f 1f 00  6a 27 58 0f 05  c3 c3 c3", lambda pid: pid),
     "before": ("90  b8 27 00 00 00  0f 05  c3 c3 c3", lambda pid: pid),
+    "before, short": ("6a 27 58  48 89 c0  0f 05  eb 00  c3 c3 c3", lambda pid: pid),
     "before, crossing": ("90 90 90 90 90  b8 27 00 00 00  0f 05  c3 c3 c3", lambda pid: pid),
     "after": ("6a 27 58  0f 05  48 8d 80 40 e2 01 00  c3 c3", lambda pid: pid + 123456),
     "after, relative": ("6a 27 58  0f 05  48 33 05 03 00 00 00  c3 c3 c3  11 00 00 00 00 00 00 00", lambda pid: pid ^ 0x11),
@@ -142,13 +143,14 @@ def test_patched_code_runs(instructions, tmp_path, form):
     code += b"\xc3" * (64 - len(code))
     at = code.index(b"\x0f\x05")
     area = 0x10000
+    size = area + 0x100000
     (tmp_path / "code").write_bytes(code)
     output = subprocess.run([instructions, "plan", tmp_path / "code", "0", str(len(code)), "0", f"{area:x}"],
                             input=f"{at:x}\n", capture_output=True, text=True, check=True).stdout.split()
     assert output[1] == form.split()[0].rstrip(","), output
     assert output[2] == ("1" if "crossing" in form else "0")
 
-    memory = mmap.mmap(-1, 0x20000, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    memory = mmap.mmap(-1, size, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     memory[:len(code)] = code
     for field in output[3:6]:
@@ -189,4 +191,4 @@ def test_sites_are_patched(instructions, path):
                 board = int(row[4].split(":")[0], 16)
                 assert not targets.intersection(range(board, board + 5)), row
     print(f"{path}: {dict(counts)}")
-    assert counts["patched"] >= 0.94 * len(sites)
+    assert counts["patched"] >= 0.95 * len(sites)

@@ -2,7 +2,8 @@
 public enum PatchForm: UInt8, Sendable, CaseIterable {
   /// A short jump in place of the call, to a long one in padding nearby.
   case springboard
-  /// A long jump in place of the instruction before, which runs in the stub; the call stays for who jumps to it.
+  /// A long jump in place of the instruction before, which runs in the stub. Where that has the jump's length the call
+  /// stays for who jumps to it.
   case before
   /// A long jump in place of the call and what follows, which runs in the stub after it.
   case after
@@ -22,7 +23,7 @@ public enum PatchRefusal: UInt8, Error, Sendable, CaseIterable {
   case noRoom
   /// What could be patched lies in two aligned words.
   case crossesWord
-  /// The stub area is full or too far away.
+  /// The stub area is full or too far away, or has no place at the distance that is needed.
   case noStub
 }
 
@@ -32,8 +33,8 @@ public struct Patch: Sendable {
   public var form: PatchForm
   /// The system call instruction, and what follows it.
   public var site: UInt64, next: UInt64
-  /// The first byte of the jump that control meets; `site` but for `PatchForm.before`.
-  public var start: UInt64
+  /// The jump that control meets; it begins at `site` but for `PatchForm.before`.
+  public var start: UInt64, codeLength: UInt8 = 0
   /// The long jump in the padding; `springboardLength` 0: there is none.
   public var springboard: UInt64 = 0, springboardLength: UInt8 = 0
   public var stub: UInt64 = 0, stubLength: UInt8 = 0
@@ -63,6 +64,7 @@ public struct Patch: Sendable {
   /// Where to go on from an instruction that the patch has overwritten: whoever returns or jumps there meets an invalid
   /// instruction. nil: it is none of them.
   public func redirect(from counter: UInt64) -> UInt64? {
+    if counter == site, counter != start, site &- start < UInt64(codeLength) { return stub &+ UInt64(callOffset) }
     let offset = counter &- next
     guard offset < UInt64(movedLength) else { return nil }
     return stub &+ UInt64(movedOffset) &+ offset

@@ -1,20 +1,20 @@
 /// The room for the stubs of one file, behind its last segment: who has which bytes of it.
 ///
-/// Its first eight bytes hold the address that stubs jump through. Stubs may need certain distances from their sites, so
-/// they are not packed: any free place may be asked for.
+/// Its first eight bytes hold the address that stubs jump through. It is mostly a hole: stubs gather at its start, but one
+/// that must have a certain distance from its site takes the first place that has it. Distances of up to 4 MiB find any
+/// value of their second byte, and an invalid opcode for their third.
 public struct StubArea: Sendable {
-  /// A little over two thousand stubs; each value of the distance's second byte occurs.
-  public static let size: UInt64 = 64 << 10
-  private static let unit: UInt64 = 16
-  private static let units = 4096
+  public static let size: UInt64 = 1 << 20
+  private static let unit = 16, chunkUnits = 64, chunks = 1024
 
   public let base: UInt64
-  private var taken = InlineArray<64, UInt64>(repeating: 0)
+  /// How much of each chunk is taken, in units from its start.
+  private var taken = InlineArray<1024, UInt8>(repeating: 0)
 
   /// `base`: the file's own address, page-aligned.
   public init(base: UInt64) {
     self.base = base
-    mark(0, 1, true)
+    taken[0] = 1
   }
 
   /// Where the address of the kernel's entry is.
@@ -23,28 +23,25 @@ public struct StubArea: Sendable {
   /// The first free place for `count` bytes that `accepts` an address; it is taken.
   mutating func take(_ count: Int, where accepts: (UInt64) -> Bool) -> UInt64? {
     let wanted = Self.unitsFor(count)
-    var free = 0
-    for index in 0..<Self.units {
-      free = taken[index >> 6] >> UInt64(index & 63) & 1 == 0 ? free &+ 1 : 0
-      let first = index &- wanted &+ 1
-      guard free >= wanted, accepts(base &+ UInt64(first) &* Self.unit) else { continue }
-      mark(first, wanted, true)
-      return base &+ UInt64(first) &* Self.unit
+    for chunk in 0..<Self.chunks {
+      let used = Int(taken[chunk])
+      guard used &+ wanted <= Self.chunkUnits else { continue }
+      let address = base &+ UInt64((chunk &* Self.chunkUnits &+ used) &* Self.unit)
+      guard accepts(address) else { continue }
+      taken[chunk] = UInt8(used &+ wanted)
+      return address
     }
     return nil
   }
-  /// Gives back what a plan took that is not carried out.
+
+  /// Gives back what a plan took that is not carried out. Behind what others took since, it is lost.
   public mutating func release(_ plan: PatchPlan) { release(plan.stub.address, plan.stub.count) }
   mutating func release(_ address: UInt64, _ count: Int) {
     guard count > 0, address > base, address &- base < Self.size else { return }
-    mark(Int((address &- base) / Self.unit), Self.unitsFor(count), false)
+    let first = Int(address &- base) / Self.unit, chunk = first / Self.chunkUnits
+    let used = first % Self.chunkUnits
+    if Int(taken[chunk]) == used &+ Self.unitsFor(count) { taken[chunk] = UInt8(used) }
   }
 
-  private static func unitsFor(_ count: Int) -> Int { (count &+ Int(unit) &- 1) / Int(unit) }
-  private mutating func mark(_ first: Int, _ count: Int, _ value: Bool) {
-    for index in first..<min(first &+ count, Self.units) {
-      let bit = 1 &<< UInt64(index & 63)
-      taken[index >> 6] = value ? taken[index >> 6] | bit : taken[index >> 6] & ~bit
-    }
-  }
+  private static func unitsFor(_ count: Int) -> Int { (count &+ unit &- 1) / unit }
 }

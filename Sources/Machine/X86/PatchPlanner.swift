@@ -94,13 +94,21 @@ public struct PatchPlanner: ~Escapable {
   }
 
   private func before(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
-    guard let (offset, instruction) = flow.predecessor, instruction.length >= CodeFlow.jumpLength,
-      instruction.relocation == .unchanged || instruction.relocation == .displacement,
-      window.isUntouched(offset..<at)
+    guard let (offset, instruction) = flow.predecessor,
+      instruction.relocation == .unchanged || instruction.relocation == .displacement
     else { return .impossible }
-    let start = window.address(offset)
+    let start = window.address(offset), jumpEnd = offset &+ CodeFlow.jumpLength
+    // With three bytes, the jump covers the call as well; with four, its old start could not be made invalid.
+    let isShort = instruction.length == 3
+    guard isShort ? !flow.targets.contains(at) : instruction.length >= CodeFlow.jumpLength,
+      window.isUntouched(offset..<max(at, jumpEnd))
+    else { return .impossible }
     if crossesWord(start, CodeFlow.jumpLength) && !severalStores { return .crossesWord }
-    guard let stub = area.take(instruction.length &+ Self.callLength, where: { _ in true }) else { return .noStub }
+    let jumpTarget = window.address(jumpEnd)
+    let place = area.take(instruction.length &+ Self.callLength) { stub in
+      !isShort || Self.isInvalid(UInt8(truncatingIfNeeded: (stub &- jumpTarget) >> 16))
+    }
+    guard let stub = place else { return .noStub }
     var writer = StubWriter(at: stub)
     writer.copy(instruction, at: offset, of: window)
     writer.loadReturn(next)
@@ -195,6 +203,7 @@ public struct PatchPlanner: ~Escapable {
       return .noStub
     }
     var patch = patch
+    patch.codeLength = UInt8(code.code.count)
     patch.stub = stub.code.address
     patch.stubLength = UInt8(stub.code.count)
     return .done(
