@@ -55,8 +55,8 @@ struct MachineOptions: ParsableArguments {
   var loseVectors = false
 
   func validate() throws {
-    if let cpus, !(1...1024).contains(cpus) {
-      throw ValidationError("--cpus \(cpus) makes no machine: give a number from 1 to 1024.")
+    if let cpus, !(1...Int(MARTLET_MAXIMUM_CPUS)).contains(cpus) {
+      throw ValidationError("--cpus \(cpus) makes no machine: give a number from 1 to \(Int(MARTLET_MAXIMUM_CPUS)).")
     }
     if let mem, mem.bytes < Size.least {
       throw ValidationError("--mem \(mem.text) is too small: give at least 16m.")

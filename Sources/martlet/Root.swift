@@ -43,7 +43,7 @@ struct Root {
     }
     return Root(
       kind: .directory, descriptor: descriptor, source: HostPath.absolute(path),
-      temporaries: usualTemporaries.filter { kind(String($0.dropFirst())) == S_IFDIR })
+      temporaries: usualTemporaries.filter { [nil, S_IFDIR].contains(kind(String($0.dropFirst()))) })
   }
 
   private static func archive(_ path: String) throws(Failure) -> Root {
@@ -73,7 +73,7 @@ struct Root {
       try checker.check { progress.update() }
     } catch {
       let cause = complaint.map { " (\($0))" } ?? ""
-      throw Failure("the root archive \(path) is broken \(error.text)\(cause)")
+      throw Failure("the root archive \(path) is broken\(error.member == nil ? ":" : "") \(error.text)\(cause)")
     }
     if let complaint { throw Failure("the root archive \(path) is broken after its last member: \(complaint)") }
     if plain !== file { _ = tool_seal(plain.number) }

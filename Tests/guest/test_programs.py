@@ -152,6 +152,39 @@ def test_read_only_root(tool, place):
     assert not os.path.exists("/usr/x") and not os.path.exists("/tmp/y")
 
 
+def test_root_stays_as_it_was(tool, place):
+    """What Martlet mounts needs no directory in the host's root, and makes none."""
+    (place / "bin").mkdir()
+    shutil.copy("/bin/busybox", place / "bin")
+    (place / "outside").mkdir()
+    (place / "outside" / "x").write_text("mapped\n")
+    line = ("/bin/busybox test -e /proc/self/status -a -c /dev/null -a -d /dev/pts -a -d /sys/kernel || echo none; "
+            "/bin/busybox cat /a/b/x /a/file")
+    volumes = ["-v", f"{place}/outside:/a/b", "-v", f"{place}/outside/x:/a/file:ro"]
+    for more in ([], ["--ro"]):
+        result = tool.run("/bin/busybox", "sh", "-c", line, options=["--root", place, *volumes, *more])
+        assert result.out == "mapped\nmapped\n", result.explain()
+        assert sorted(os.listdir(place)) == ["bin", "outside"]
+    line = "echo > /tmp/x && echo > /run/x && /bin/busybox mount | /bin/busybox grep -c '^tmpfs on /[tr]'"
+    result = tool.run("/bin/busybox", "sh", "-c", line, options=["--root", place, "--ro"])
+    assert result.out == "2\n", result.explain()
+
+
+def test_few_host_descriptors(tool):
+    line = "ulimit -n 40; " + " ".join(tool.command("run", "--root", "/", "--ro", "--", "find", "/usr/include", "-ls"))
+    result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stdout.count("\n") > 500, result.stderr
+
+
+def test_modes_on_hostfs(anybody, place):
+    """chmod needs no right to read."""
+    place.chmod(0o777)
+    line = "echo x >f && chmod 0 f && chmod 200 f && chmod 640 f && mkfifo p && chmod 600 p && stat -c %a f p"
+    words = ["--root", "/", "--ro", "-v", f"{place}:/tmp", "-w", "/tmp"]
+    result = anybody.run("bash", "-c", line, options=words)
+    assert result.out == "640\n600\n", result.explain()
+
+
 def test_owners_on_hostfs(anybody, place):
     """What guest root makes is the running user's outside; inside, his files are root's."""
     place.chmod(0o777)

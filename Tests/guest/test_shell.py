@@ -148,6 +148,26 @@ def test_appending(tool, place):
     assert target.read_text() == "first\nsecond\n"
 
 
+STREAMS = ("echo a; echo b >/dev/stdout; echo c; echo d >>/dev/stdout; read x </dev/stdin; echo $x >/proc/self/fd/1; "
+           "cat /dev/stdin >&2; echo e >/dev/stderr")
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_streams_open_anew(tool, place, kind):
+    """/dev/stdout and its like: natively and here the same, for files and for pipes."""
+    def outputs(command):
+        if kind == "pipe":
+            result = subprocess.run(command, input="one\ntwo\n", capture_output=True, text=True, timeout=30)
+            return result.stdout, result.stderr
+        (place / "in").write_text("one\ntwo\n")
+        with open(place / "in") as i, open(place / "out", "w") as o, open(place / "err", "w") as e:
+            subprocess.run(command, stdin=i, stdout=o, stderr=e, timeout=30)
+        return (place / "out").read_text(), (place / "err").read_text()
+    line = ["sh", "-c", STREAMS]
+    here, native = outputs(tool.command("run", "--", *line)), outputs(["busybox", *line])
+    assert here == native and here[0], (here, native)
+
+
 def test_shared_pipes_stay_blocking(tool):
     reading, writing = os.pipe()
     options, command = behave("@flags")
@@ -193,6 +213,14 @@ def test_strace(tool, place):
     text = log.read_text()
     assert result.status == 0 and '"/etc/passwd"' in text and "sendfile(" in text, result.explain()
     assert "sendfile(" in tool.run("cat", "/etc/passwd", options=["--strace"]).err
+
+
+def test_strace_decodes(tool):
+    line = "echo a | cat; (exit 3) & wait; logger x"
+    text = sh(tool, line, "--strace").err
+    for wanted in ['"/proc/self/exe", ["logger", "x"]', "pipe2([3, 4]", "WNOHANG",
+                   "[{WIFEXITED(s) && WEXITSTATUS(s) == 3}]", '{sa_family=AF_UNIX, sun_path="/dev/log"}']:
+        assert wanted in text, (wanted, text)
 
 
 def test_log_file(tool, place):

@@ -13,6 +13,7 @@ MISTAKES = [
     (["run", "--bogus", "ls"], "unknown option '--bogus'"),
     (["run", "--cpus", "x"], "--cpus"),
     (["run", "--cpus", "0"], "--cpus 0"),
+    (["run", "--cpus", "65"], "from 1 to 64"),
     (["run", "--cpus"], "--cpus"),
     (["run", "--mem", "1.5g"], "--mem"),
     (["run", "--mem", "1m"], "at least 16m"),

@@ -25,6 +25,8 @@ enum {
   MARTLET_ROOT_DIRECTORY = 1,     // a host directory (O_PATH), seen through hostfs
 };
 
+enum { MARTLET_MAXIMUM_CPUS = 64 };
+
 enum { MARTLET_MOUNT_READ_ONLY = 1 << 0, MARTLET_MOUNT_TMPFS = 1 << 1 };
 
 struct martlet_mount {

@@ -50,14 +50,13 @@ func mountSystem(_ root: Path) {
   mountAtBoot(root, "tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777")
   mountAtBoot(root, "proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "")
   mountAtBoot(root, "sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, "")
-  mountAtBoot(root, "tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755")
 }
 
 /// Mounts `type` at `path`, which is made where it is missing and can be.
 func mountAtBoot(_ root: Path, _ type: StaticString, _ path: StaticString, _ flags: Int32, _ options: StaticString) {
   guard FileSystemTypes.find(type.bytes) != nil else { return }
   do throws(Errno) {
-    let place = try directoryAtBoot(root, path)
+    let place = try placeAtBoot(root, path.bytes)
     try Mounting.mount(type: type.bytes, source: type.bytes, at: place, flags: UInt(flags), options: options.bytes)
   } catch {
     Log.warning("\(path): \(type) is not mounted: errno \(error.number)")
@@ -66,22 +65,41 @@ func mountAtBoot(_ root: Path, _ type: StaticString, _ path: StaticString, _ fla
 private func mountDevpts(_ root: Path) {
   do throws(Errno) {
     try Mounting.attach(
-      Terminals.makeDevpts(), at: try directoryAtBoot(root, "/dev/pts"), flags: UInt(MS_NOSUID | MS_NOEXEC))
+      Terminals.makeDevpts(), at: try placeAtBoot(root, Array("/dev/pts".utf8)), flags: UInt(MS_NOSUID | MS_NOEXEC))
   } catch {
     Log.warning("/dev/pts: devpts is not mounted: errno \(error.number)")
   }
 }
-/// The directory `path`, made where it is missing. Errors: those of mkdir(2).
-func directoryAtBoot(_ root: Path, _ path: StaticString) throws(Errno) -> Path {
+
+/// Where to mount something: what is at `path`, or a directory or file made for it. In a host directory nothing is made:
+/// the place is Martlet's alone. Errors: those of mkdir(2).
+func placeAtBoot(_ root: Path, _ path: [UInt8], isDirectory: Bool = true) throws(Errno) -> Path {
   let kernel = Credentials()
   do throws(Errno) {
-    var walk = try PathWalk.begin(path.bytes, from: root, root: root, kernel, [.follow, .directory])
-    return try walk.finish()
+    return try resolveAtBoot(root, path, kernel)
   } catch {
     if error != .noEntry { throw error }
-    var walk = try PathWalk.begin(path.bytes, from: root, root: root, kernel, [])
-    return try Names.make(&walk, kernel, isDirectory: true) { (parent, name) throws(Errno) -> Inode in
-      try parent.mkdir(name, NewFile(mode: FileType.directory | 0o755, uid: 0, gid: 0))
+  }
+  if let slash = path.lastIndex(of: 47), slash > 0 { _ = try placeAtBoot(root, Array(path[..<slash])) }
+  var walk = try PathWalk.begin(path, from: root, root: root, kernel, [])
+  try walk.toParent()
+  if case .name(let start, let end) = walk.last {
+    let name = Array(walk.text[start..<end])
+    if let parent = walk.dentry.inode as? HostInode {
+      parent.addMountPoint(name, isDirectory: isDirectory)
+      return try resolveAtBoot(root, path, kernel)
+    }
+    if let parent = walk.dentry.inode as? FixedDirectory {
+      parent.add(name, HostInode.mountPoint(in: parent, isDirectory: isDirectory))
+      return try resolveAtBoot(root, path, kernel)
     }
   }
+  return try Names.make(&walk, kernel, isDirectory: isDirectory) { (parent, name) throws(Errno) -> Inode in
+    if isDirectory { return try parent.mkdir(name, NewFile(mode: FileType.directory | 0o755, uid: 0, gid: 0)) }
+    return try parent.create(name, NewFile(mode: FileType.regular | 0o644, uid: 0, gid: 0))
+  }
+}
+private func resolveAtBoot(_ root: Path, _ path: [UInt8], _ kernel: Credentials) throws(Errno) -> Path {
+  var walk = try PathWalk.begin(path, from: root, root: root, kernel, .follow)
+  return try walk.finish()
 }

@@ -104,7 +104,7 @@ func sysWait4(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
   return .value(found.pid)
 }
 /// __WCLONE, which C gives as an unsigned constant.
-private var waitClone: UInt32 { 0x8000_0000 }
+var waitClone: UInt32 { 0x8000_0000 }
 
 /// Implements waitid(2), and the kernel's fifth argument, a rusage.
 func sysWaitid(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {

@@ -24,10 +24,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("ioctl", "fd hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysIoctl(t, a) },  // 16
   SyscallEntry("pread64", "fd buf:out size offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPread64(t, a) },  // 17
   SyscallEntry("pwrite64", "fd buf:in size offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwrite64(t, a) },  // 18
-  SyscallEntry("readv", "fd iovec int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReadv(t, a) },  // 19
-  SyscallEntry("writev", "fd iovec int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWritev(t, a) },  // 20
+  SyscallEntry("readv", "fd iovec:out int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysReadv(t, a) },  // 19
+  SyscallEntry("writev", "fd iovec:in int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWritev(t, a) },  // 20
   SyscallEntry("access", "path int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysAccess(t, a) },  // 21
-  SyscallEntry("pipe", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
+  SyscallEntry("pipe", "fds:out") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe(t, a) },  // 22
   SyscallEntry("select", "int ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSelect(t, a) },  // 23
   SyscallEntry("sched_yield", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSchedYield(t, a) },  // 24
   SyscallEntry("mremap", "ptr size size hex ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMremap(t, a) },  // 25
@@ -58,15 +58,15 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("listen", "fd int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysListen(t, a) },  // 50
   SyscallEntry("getsockname", "fd ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsockname(t, a) },  // 51
   SyscallEntry("getpeername", "fd ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetpeername(t, a) },  // 52
-  SyscallEntry("socketpair", "int int int ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSocketpair(t, a) },  // 53
+  SyscallEntry("socketpair", "int int int fds:out") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSocketpair(t, a) },  // 53
   SyscallEntry("setsockopt", "fd int int ptr int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysSetsockopt(t, a) },  // 54
   SyscallEntry("getsockopt", "fd int int ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysGetsockopt(t, a) },  // 55
   SyscallEntry("clone", "flags:clone ptr ptr ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysClone(t, a) },  // 56
   SyscallEntry("fork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysFork(t, a) },  // 57
   SyscallEntry("vfork", "") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysVfork(t, a) },  // 58
-  SyscallEntry("execve", "path ptr ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExecve(t, a) },  // 59
+  SyscallEntry("execve", "path argv ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExecve(t, a) },  // 59
   SyscallEntry("exit", "int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExit(t, a) },  // 60
-  SyscallEntry("wait4", "pid ptr flags:wait ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWait4(t, a) },  // 61
+  SyscallEntry("wait4", "pid wstatus flags:wait ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysWait4(t, a) },  // 61
   SyscallEntry("kill", "pid signal") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysKill(t, a) },  // 62
   SyscallEntry("uname", "ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysUname(t, a) },  // 63
   SyscallEntry("semget"),  // 64
@@ -298,10 +298,10 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("eventfd2", "uint hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEventfd2(t, a) },  // 290
   SyscallEntry("epoll_create1", "hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysEpollCreate1(t, a) },  // 291
   SyscallEntry("dup3", "fd fd flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysDup3(t, a) },  // 292
-  SyscallEntry("pipe2", "ptr flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe2(t, a) },  // 293
+  SyscallEntry("pipe2", "fds:out flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPipe2(t, a) },  // 293
   SyscallEntry("inotify_init1", "flags:open") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysInotifyInit1(t, a) },  // 294
-  SyscallEntry("preadv", "fd iovec int offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPreadv(t, a) },  // 295
-  SyscallEntry("pwritev", "fd iovec int offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwritev(t, a) },  // 296
+  SyscallEntry("preadv", "fd iovec:out int offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPreadv(t, a) },  // 295
+  SyscallEntry("pwritev", "fd iovec:in int offset") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwritev(t, a) },  // 296
   SyscallEntry("rt_tgsigqueueinfo", "pid pid signal ptr") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRtTgsigqueueinfo(t, a) },  // 297
   SyscallEntry("perf_event_open"),  // 298
   SyscallEntry("recvmmsg", "fd ptr uint hex timespec") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysRecvmmsg(t, a) },  // 299
@@ -327,13 +327,13 @@ let syscallTable: InlineArray<451, SyscallEntry> = [
   SyscallEntry("memfd_create", "str hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMemfdCreate(t, a) },  // 319
   SyscallEntry("kexec_file_load"),  // 320
   SyscallEntry("bpf"),  // 321
-  SyscallEntry("execveat", "dirfd path ptr ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExecveat(t, a) },  // 322
+  SyscallEntry("execveat", "dirfd path argv ptr hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysExecveat(t, a) },  // 322
   SyscallEntry("userfaultfd"),  // 323
   SyscallEntry("membarrier", "int hex int") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMembarrier(t, a) },  // 324
   SyscallEntry("mlock2", "ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysMlock2(t, a) },  // 325
   SyscallEntry("copy_file_range", "fd ptr fd ptr size hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysCopyFileRange(t, a) },  // 326
-  SyscallEntry("preadv2", "fd iovec int offset int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPreadv2(t, a) },  // 327
-  SyscallEntry("pwritev2", "fd iovec int offset int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwritev2(t, a) },  // 328
+  SyscallEntry("preadv2", "fd iovec:out int offset int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPreadv2(t, a) },  // 327
+  SyscallEntry("pwritev2", "fd iovec:in int offset int hex") { (t: Task, a: SyscallArguments) throws(Errno) -> SyscallOutcome in try sysPwritev2(t, a) },  // 328
   SyscallEntry("pkey_mprotect"),  // 329
   SyscallEntry("pkey_alloc"),  // 330
   SyscallEntry("pkey_free"),  // 331

@@ -20,14 +20,15 @@ enum Trace {
       line += "syscall_\(number)("
     }
     let values = [arguments.a0, arguments.a1, arguments.a2, arguments.a3, arguments.a4, arguments.a5]
+    func next(_ i: Int) -> Int { i < 5 ? values[i + 1] : 0 }
     var texts: [String] = []
     var late: [Int] = []
     for (i, word) in words.enumerated() where i < 6 {
-      if word.isEqual(to: "buf:out") || word.isEqual(to: "stat") {
+      if TraceArgument.isOutput(word) {
         late.append(i)
         texts.append("")
       } else {
-        texts.append(TraceArgument.text(word, values[i], next: i < 5 ? values[i + 1] : 0))
+        texts.append(TraceArgument.text(word, values[i], next: next(i)))
       }
     }
     // A call that may not come back is shown at once.
@@ -38,7 +39,7 @@ enum Trace {
     }
     perform(task, arguments)
     let result = task.result
-    for i in late { texts[i] = TraceArgument.output(words[i], values[i], result) }
+    for i in late { texts[i] = TraceArgument.output(words[i], values[i], next: next(i), result) }
     write(line + join(texts) + ") = " + outcome(result) + "\n")
   }
 
@@ -93,13 +94,26 @@ enum TraceArgument {
       if signal == 0 { return rest.utf8.isEmpty ? "0" : rest }
       return rest.utf8.isEmpty ? SignalName.of(Int32(signal)) : rest + "|" + SignalName.of(Int32(signal))
     }
+    if word.isEqual(to: "flags:wait") { return flags(value, TraceFlags.wait, zero: "0") }
     if word.isEqual(to: "timespec") { return time(value) }
+    if word.isEqual(to: "iovec:in") { return vector(value, count: next, limit: 33) }
+    if word.isEqual(to: "argv") { return strings(value) }
+    if word.isEqual(to: "sockaddr") { return socketAddress(value, length: next) }
     return value == 0 ? "NULL" : hexadecimal(value)
   }
 
-  /// What the call has filled.
-  static func output(_ word: [UInt8], _ value: Int, _ result: Int) -> String {
-    if word.isEqual(to: "buf:out") { return result >= 0 ? bytes(value, result) : hexadecimal(value) }
+  /// Whether the call fills what it points to.
+  static func isOutput(_ word: [UInt8]) -> Bool {
+    let outputs: [StaticString] = ["buf:out", "stat", "iovec:out", "wstatus", "fds:out"]
+    return outputs.contains { word.isEqual(to: $0) }
+  }
+  /// What the call has filled; `next` is the argument after it.
+  static func output(_ word: [UInt8], _ value: Int, next: Int, _ result: Int) -> String {
+    if result < 0 { return value == 0 ? "NULL" : hexadecimal(value) }
+    if word.isEqual(to: "buf:out") { return bytes(value, result) }
+    if word.isEqual(to: "iovec:out") { return vector(value, count: next, limit: min(result, 33)) }
+    if word.isEqual(to: "wstatus") { return result == 0 ? hexadecimal(value) : waitStatus(value) }
+    if word.isEqual(to: "fds:out") { return descriptors(value) }
     guard result == 0, let status = try? UserPointer<linux_stat>(UInt(bitPattern: value)).copyIn() else {
       return hexadecimal(value)
     }
@@ -108,14 +122,14 @@ enum TraceArgument {
 
   static func hexadecimal(_ value: Int) -> String { "0x" + String(UInt(bitPattern: value), radix: 16) }
 
-  private static func string(_ address: Int) -> String {
+  static func string(_ address: Int) -> String {
     if address == 0 { return "NULL" }
     guard let text = try? UserPointer<UInt8>(UInt(bitPattern: address)).copyInString(limit: 4096) else {
       return hexadecimal(address)
     }
     return quoted(text, limit: 256)
   }
-  private static func bytes(_ address: Int, _ count: Int) -> String {
+  static func bytes(_ address: Int, _ count: Int) -> String {
     if address == 0 { return "NULL" }
     let shown = min(max(count, 0), 33)
     guard let data = try? UserPointer<UInt8>(UInt(bitPattern: address)).copyIn(count: shown) else {

@@ -39,6 +39,14 @@ enum TraceFlags {
       TraceFlag(CLONE_CHILD_SETTID, "CLONE_CHILD_SETTID"),
     ]
   }
+  static var wait: [TraceFlag] {
+    [
+      TraceFlag(WNOHANG, "WNOHANG"), TraceFlag(WUNTRACED, "WUNTRACED"), TraceFlag(WEXITED, "WEXITED"),
+      TraceFlag(WCONTINUED, "WCONTINUED"), TraceFlag(WNOWAIT, "WNOWAIT"),
+      TraceFlag(UInt32(bitPattern: __WNOTHREAD), "__WNOTHREAD"), TraceFlag(UInt32(bitPattern: __WALL), "__WALL"),
+      TraceFlag(waitClone, "__WCLONE"),
+    ]
+  }
   static func open(_ value: Int) -> String {
     let mode = value & 3 == 0 ? "O_RDONLY" : value & 3 == 1 ? "O_WRONLY" : "O_RDWR"
     let rest = text(value & 0x7fff_fffc, openFlags, zero: "")
@@ -55,7 +63,7 @@ enum TraceFlags {
 
   static func text(_ value: Int, _ names: [TraceFlag], zero: String) -> String {
     if value == 0 { return zero }
-    var left = value
+    var left = Int(UInt32(truncatingIfNeeded: value))
     var result = ""
     for flag in names where left & flag.bits == flag.bits {
       result += (result.utf8.isEmpty ? "" : "|") + "\(flag.name)"

@@ -129,6 +129,7 @@ extension Task {
       case .noMemory: "Out of memory"
       case .tooBig: "Argument list too long"
       case .loop: "Too many levels of symbolic links"
+      case .tooManyFiles: "Too many open files: see 'ulimit -n'"
       default: "error \(error.number)"
       }
     let line = [UInt8]("martlet: \(what): \(reason)\n".utf8)

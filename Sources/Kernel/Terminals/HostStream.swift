@@ -8,8 +8,10 @@ import Synchronization
 /// host's own, and O_NONBLOCK is never set there, only remembered here. Files and what is always ready pass straight
 /// through. Elsewhere (pipes, sockets, terminals) nothing is called that could block, which would block a vCPU: the host
 /// is asked without blocking where it can be, else poll(2) first, then a call that is ready.
+///
+/// One that the guest opened anew (/dev/stdout, /proc/self/fd/1) has, where it is a file, a position of its own.
 public final class HostStream: File {
-  let descriptor: HostDescriptor
+  let stream: HostStreamInode
   /// Nil where it is always ready.
   let readiness: HostReadiness?
   private let isFile: Bool
@@ -17,29 +19,24 @@ public final class HostStream: File {
   private let canAsk = Atomic<Bool>(true)
 
   /// Takes the descriptor `number` over for the machine's life. Errors: EBADF where it is closed.
-  public init(_ number: Int32) throws(Errno) {
-    guard let descriptor = HostDescriptor.inherited(number) else { throw .badDescriptor }
-    let status = try descriptor.status()
-    let type = status.st_mode & FileType.mask
-    var readiness: HostReadiness?
-    if type == FileType.characterDevice || type == FileType.fifo || type == FileType.socket {
-      readiness = HostReadiness(descriptor: number)
-      // EPERM: /dev/null and its like, which never block.
-      do throws(Errno) { try readiness?.watch(0) } catch { readiness = nil }
-    }
-    let flags = try descriptor.statusFlags()
-    isFile = type == FileType.regular || type == FileType.blockDevice
-    self.descriptor = descriptor
-    self.readiness = readiness
-    super.init(inode: try HostStreamInode(number), flags: flags)
+  public convenience init(_ number: Int32) throws(Errno) {
+    let inode = try HostStreamInode(number)
+    self.init(inode, path: nil, flags: try inode.descriptor.statusFlags())
     position = -1
   }
+  init(_ inode: HostStreamInode, path: Path?, flags: Int32) {
+    isFile = inode.type == FileType.regular || inode.type == FileType.blockDevice
+    stream = inode
+    readiness = inode.readiness
+    super.init(inode: inode, path: path, flags: flags)
+  }
 
+  public override var isSeekable: Bool { isFile && position >= 0 }
   public override var hasOffsets: Bool { isFile }
 
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
     guard let readiness else {
-      return try buffers.readHost(descriptor, at: offset < 0 || !isFile ? nil : offset)
+      return try buffers.readHost(stream.descriptor, at: offset < 0 || !isFile ? nil : offset)
     }
     if buffers.count == 0 { return 0 }
     while true {
@@ -58,14 +55,14 @@ public final class HostStream: File {
     do throws(Errno) {
       if canAsk.load(ordering: .relaxed) {
         do throws(Errno) {
-          return try buffers.readHost(descriptor, nonBlocking: true)
+          return try buffers.readHost(stream.descriptor, nonBlocking: true)
         } catch {
           if error != .notSupported { throw error }
           canAsk.store(false, ordering: .relaxed)
         }
       }
-      if descriptor.readiness(LINUX_EPOLLIN) == 0 { return nil }
-      return try buffers.readHost(descriptor)
+      if stream.descriptor.readiness(LINUX_EPOLLIN) == 0 { return nil }
+      return try buffers.readHost(stream.descriptor)
     } catch {
       if error == .wouldBlock { return nil }
       throw error
@@ -74,7 +71,8 @@ public final class HostStream: File {
 
   public override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
     guard let readiness else {
-      return try buffers.writeHost(descriptor, at: offset < 0 || !isFile ? nil : offset)
+      if isSeekable && flags & O_APPEND != 0 { offset = inode.size }
+      return try buffers.writeHost(stream.descriptor, at: offset < 0 || !isFile ? nil : offset)
     }
     var done = 0
     do throws(Errno) {
@@ -100,14 +98,14 @@ public final class HostStream: File {
     do throws(Errno) {
       if canAsk.load(ordering: .relaxed) {
         do throws(Errno) {
-          return try buffers.writeHost(descriptor, nonBlocking: true)
+          return try buffers.writeHost(stream.descriptor, nonBlocking: true)
         } catch {
           if error != .notSupported { throw error }
           canAsk.store(false, ordering: .relaxed)
         }
       }
-      if descriptor.readiness(LINUX_EPOLLOUT) == 0 { return nil }
-      return try buffers.writeHost(descriptor, limit: Int(PIPE_BUF))
+      if stream.descriptor.readiness(LINUX_EPOLLOUT) == 0 { return nil }
+      return try buffers.writeHost(stream.descriptor, limit: Int(PIPE_BUF))
     } catch {
       if error == .wouldBlock { return nil }
       throw error
@@ -116,23 +114,29 @@ public final class HostStream: File {
 
   private func wait(_ readiness: HostReadiness, _ events: UInt32) throws(Errno) {
     try readiness.queue.wait { () throws(Errno) -> Bool in
-      if descriptor.readiness(events) != 0 { return true }
+      if stream.descriptor.readiness(events) != 0 { return true }
       try readiness.watch(events)  // fires at once where it became ready meanwhile
       return false
     }
   }
 
-  public override func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { try descriptor.seek(offset, whence) }
-  public override func sync(dataOnly: Bool) throws(Errno) { try descriptor.sync(dataOnly: dataOnly) }
+  public override func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int {
+    if !isSeekable { return try stream.descriptor.seek(offset, whence) }
+    let base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position : whence == SEEK_END ? inode.size : -1
+    guard base >= 0, base &+ offset >= 0 else { throw .invalid }
+    position = base &+ offset
+    return position
+  }
+  public override func sync(dataOnly: Bool) throws(Errno) { try stream.descriptor.sync(dataOnly: dataOnly) }
   public override func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) {
-    try descriptor.allocate(mode, offset, count)
+    try stream.descriptor.allocate(mode, offset, count)
   }
 
   public override func poll(_ table: PollTable?) -> PollEvents {
     guard let readiness else { return [.in, .out, .readNormal, .writeNormal] }
     let asked = LINUX_EPOLLIN | LINUX_EPOLLOUT | LINUX_EPOLLPRI | LINUX_EPOLLRDHUP
     if let table { table.register(readiness.queue) }
-    let ready = descriptor.readiness(asked)
+    let ready = stream.descriptor.readiness(asked)
     // Only what is not there yet is worth a wake-up.
     if table != nil {
       let access = flags & O_ACCMODE
@@ -151,16 +155,17 @@ public final class HostStream: File {
   /// they are.
   public override func ioctl(_ task: Task, _ request: UInt32, _ argument: UInt) throws(Errno) -> Int {
     switch Int32(bitPattern: request) {
-    case FIONREAD: try UserPointer<Int32>(argument).copyOut(try descriptor.bytesWaiting())
-    case TCGETS: try UserPointer<linux_termios>(argument).copyOut(linux_termios(try descriptor.terminalAttributes()))
+    case FIONREAD: try UserPointer<Int32>(argument).copyOut(try stream.descriptor.bytesWaiting())
+    case TCGETS:
+      try UserPointer<linux_termios>(argument).copyOut(linux_termios(try stream.descriptor.terminalAttributes()))
     case Int32(bitPattern: LINUX_TCGETS2):
-      try UserPointer<termios2>(argument).copyOut(try descriptor.terminalAttributes())
-    case TIOCGWINSZ: try UserPointer<linux_winsize>(argument).copyOut(try descriptor.windowSize())
+      try UserPointer<termios2>(argument).copyOut(try stream.descriptor.terminalAttributes())
+    case TIOCGWINSZ: try UserPointer<linux_winsize>(argument).copyOut(try stream.descriptor.windowSize())
     case FIONBIO:
       flags = try UserPointer<Int32>(argument).copyIn() != 0 ? flags | O_NONBLOCK : flags & ~O_NONBLOCK
     case TCSETS, TCSETSW, TCSETSF:
-      _ = try descriptor.terminalAttributes()
-      Log.info("descriptor \(descriptor.number) is a terminal of the host but not the console: its modes stay")
+      _ = try stream.descriptor.terminalAttributes()
+      Log.info("descriptor \(stream.descriptor.number) is a terminal of the host but not the console: its modes stay")
       throw .notPermitted
     default: throw .notTerminal
     }

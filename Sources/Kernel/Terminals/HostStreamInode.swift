@@ -5,13 +5,23 @@ import Machine
 /// The inode of a host stream: its attributes are the host's, asked for each time.
 public final class HostStreamInode: Inode {
   /// The stream's; it stays open for the machine's life.
-  private let descriptor: HostDescriptor
+  let descriptor: HostDescriptor
+  /// Nil where it is always ready.
+  let readiness: HostReadiness?
 
-  /// Errors: EBADF.
-  init(_ number: Int32) throws(Errno) {
+  /// Without `isWatched` somebody else waits for the descriptor. Errors: EBADF.
+  init(_ number: Int32, isWatched: Bool = true) throws(Errno) {
     guard let descriptor = HostDescriptor.inherited(number) else { throw .badDescriptor }
     let status = try descriptor.status()
     self.descriptor = descriptor
+    let type = status.st_mode & FileType.mask
+    var readiness: HostReadiness?
+    if isWatched && (type == FileType.characterDevice || type == FileType.fifo || type == FileType.socket) {
+      readiness = HostReadiness(descriptor: number)
+      // EPERM: /dev/null and its like, which never block.
+      do throws(Errno) { try readiness?.watch(0) } catch { readiness = nil }
+    }
+    self.readiness = readiness
     super.init(
       fileSystem: hostStreams.with { $0.fileSystem }, number: UInt64(status.st_ino), mode: status.st_mode,
       uid: HostIdentity.guest(uid: status.st_uid), gid: HostIdentity.guest(gid: status.st_gid),
@@ -20,6 +30,16 @@ public final class HostStreamInode: Inode {
 
   public override var size: Int { (try? descriptor.status().st_size) ?? 0 }
   public override func status() throws(Errno) -> FileStatus { FileStatus(try descriptor.status()) }
+
+  // /dev/stdout and its like.
+  public override var opensSpecialFiles: Bool { true }
+  /// Opens it anew. Errors: EACCES for a way that the descriptor itself is not open for, ENXIO for a socket.
+  public override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
+    if type == FileType.socket { throw .noDeviceOrAddress }
+    let wanted = flags & O_ACCMODE, there = try descriptor.statusFlags() & O_ACCMODE
+    if there != O_RDWR && wanted != there { throw .access }
+    return HostStream(self, path: path, flags: flags)
+  }
 
   public override var label: [UInt8] {
     switch type {

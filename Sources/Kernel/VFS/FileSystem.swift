@@ -46,6 +46,8 @@ open class FileSystem {
   open var revalidates: Bool { false }
   /// Whether names may be kept as known not to be there.
   open var cachesAbsence: Bool { true }
+  /// Whether a name that is not there is ENOENT to who would make it, too: procfs in Linux has none to give.
+  open var refusesNewNames: Bool { false }
 
   static func newDevice() -> UInt32 { deviceNumber(0, anonymousDevices.add(1, ordering: .relaxed).oldValue) }
 }

@@ -91,7 +91,7 @@ open class Inode {
   /// Whether `name` still is `inode` (nil: still is not there). Called without a lock, at each use of a cached name, on
   /// file systems that say `revalidates`.
   open func revalidate(_ name: Span<UInt8>, _ inode: Inode?) throws(Errno) -> Bool { true }
-  open func create(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .notPermitted }
+  open func create(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .access }
   open func mkdir(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .notPermitted }
   /// A FIFO, a socket, a device.
   open func mknod(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .notPermitted }

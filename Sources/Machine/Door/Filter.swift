@@ -82,6 +82,11 @@ func check(_ result: Int, _ what: StaticString) {
   Report.write(what)
   Report.write(": errno ")
   Report.number(UInt(error.number), radix: 10)
+  switch error.number {
+  case EAGAIN: Report.write(", there is a limit on processes: see 'ulimit -u'")
+  case EMFILE: Report.write(", there is a limit on open files: see 'ulimit -n'")
+  default: break
+  }
   Report.write("\n")
   hostExit(125)
 }

@@ -119,9 +119,19 @@ extension HostDescriptor {
   public borrowing func changeOwner(_ uid: UInt32, _ gid: UInt32) throws(Errno) {
     _ = try call(__NR_fchownat, emptyName, Int(uid), Int(gid), Int(AT_EMPTY_PATH))
   }
-  /// fchmodat2(2) on an O_PATH descriptor. Errors: ENOSYS where the host (before 6.6) has no such call.
+  /// fchmodat2(2) on an O_PATH descriptor. Hosts before 6.6 have no such call, and filters of containers refuse it: then by
+  /// /proc's link to the descriptor.
   public borrowing func changePathMode(_ mode: UInt32) throws(Errno) {
-    _ = try call(NR_fchmodat2, emptyName, Int(mode), Int(AT_EMPTY_PATH))
+    do throws(Errno) {
+      _ = try call(NR_fchmodat2, emptyName, Int(mode), Int(AT_EMPTY_PATH))
+    } catch {
+      guard error == .noCall || error == .notPermitted else { throw error }
+      let path = Array("/proc/self/fd/\(number)\0".utf8)
+      try unsafe path.withUnsafeBufferPointer { (b) throws(Errno) in
+        let result = unsafe hostCall(__NR_fchmodat, Int(AT_FDCWD), Int(bitPattern: b.baseAddress), Int(mode))
+        if let error = HostError(result) { throw error.guest }
+      }
+    }
   }
   /// Times in seconds and nanoseconds; UTIME_OMIT leaves one as it is.
   public borrowing func changeTimes(_ accessed: (Int, Int), _ modified: (Int, Int)) throws(Errno) {

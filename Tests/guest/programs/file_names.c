@@ -197,3 +197,22 @@ TEST(descriptor_relative) {
   close(d), close(f);
   unlink("moved"), unlink("top"), rmdir("d");
 }
+
+// procfs has no new names to give; sysfs finds none but refuses to make one.
+TEST(names_of_the_kernel) {
+  static const char *const directories[] = {"/proc", "/proc/self", "/proc/self/fd", "/proc/sys", "/proc/self/task"};
+  for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "%s/new", directories[i]);
+    CHECK_ERR(mkdir(name, 0755), ENOENT);
+    CHECK_ERR(mknod(name, S_IFIFO | 0600, 0), ENOENT);
+    CHECK_ERR(open(name, O_WRONLY | O_CREAT, 0600), ENOENT);
+    CHECK_ERR(symlink("x", name), ENOENT);
+    CHECK_ERR(link("/proc/version", name), ENOENT);
+    CHECK_ERR(rename("/proc/version", name), ENOENT);
+    CHECK_ERR(rmdir(name), ENOENT);
+  }
+  CHECK_ERR(unlink("/proc/version"), EPERM);
+  CHECK_ERR(mkdir("/sys/new", 0755), EPERM);
+  CHECK_ERR(open("/sys/new", O_WRONLY | O_CREAT, 0600), EACCES);
+}

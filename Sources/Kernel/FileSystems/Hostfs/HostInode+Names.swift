@@ -4,19 +4,33 @@ import Machine
 /// Names in a directory of the host.
 extension HostInode {
   /// What `name` is now; nil where it is not there.
-  func look(_ name: Span<UInt8>) throws(Errno) -> HostInode? {
+  func look(_ name: Span<UInt8>) throws(Errno) -> Inode? {
     let directory = try reach()
     do throws(Errno) {
       let attributes = try directory.descriptor.attributes(of: name)
       return host.with { $0.inode(attributes, in: self, array(of: name)) }
     } catch {
-      if error == .noEntry { return nil }
+      if error == .noEntry { return host.with { $0.mountPoint(name, in: self) } }
       throw error
     }
   }
+  /// Where something is mounted at boot under a name that is not there: an inode of Martlet's own, which no listing shows.
+  func addMountPoint(_ name: [UInt8], isDirectory: Bool) {
+    host.with { fs in
+      let point = HostMountPoint(
+        parent: self, name: name, inode: HostInode.mountPoint(in: self, isDirectory: isDirectory))
+      fs.state.withLock { $0.mountPoints.append(point) }
+    }
+  }
+  /// What is mounted on, below `parent`.
+  static func mountPoint(in parent: Inode, isDirectory: Bool) -> Inode {
+    let fileSystem = parent.fileSystem
+    if isDirectory { return FixedDirectory(fileSystem, parent: parent.number, mode: 0o755) }
+    return Inode(fileSystem: fileSystem, number: fileSystem.newInodeNumber(), mode: FileType.regular | 0o644)
+  }
   /// What was just made. Errors: ENOENT where another took it away at once.
   func made(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode {
-    guard let inode = try look(name) else { throw .noEntry }
+    guard let inode = try look(name) as? HostInode else { throw .noEntry }
     try inode.takeOwner(new)
     return inode
   }
@@ -30,7 +44,7 @@ extension HostInode {
     do throws(Errno) {
       attributes = try reach().descriptor.attributes(of: name)
     } catch {
-      if error == .noEntry { return inode == nil }
+      if error == .noEntry { return inode === host.with { $0.mountPoint(name, in: self) } }
       throw error
     }
     guard let inode = inode as? HostInode, HostFileKey(attributes) == inode.key else { return false }

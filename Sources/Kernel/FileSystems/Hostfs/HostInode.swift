@@ -174,7 +174,7 @@ final class HostInode: Inode {
   override func setAttributes(_ change: AttributeChange) throws(Errno) {
     if let size = change.size { try truncate(size) }
     if change.uid != nil || change.gid != nil { try changeOwner(change.uid, change.gid) }
-    if let mode = change.mode { try changeMode(mode & 0o7777) }
+    if let mode = change.mode { try reach().descriptor.changePathMode(mode & 0o7777) }
     if change.accessed != nil || change.modified != nil {
       try reach().descriptor.changeTimes(HostInode.time(change.accessed), HostInode.time(change.modified))
     }
@@ -188,16 +188,6 @@ final class HostInode: Inode {
   private func truncate(_ size: Int) throws(Errno) {
     if let writer = openWriter { return try writer.descriptor.truncate(size) }
     try openContents(O_WRONLY).descriptor.truncate(size)
-  }
-
-  private func changeMode(_ mode: UInt32) throws(Errno) {
-    let handle = try reach()
-    do throws(Errno) {
-      try handle.descriptor.changePathMode(mode)
-    } catch {
-      guard error == .noCall || error == .notSupported else { throw error }
-      try openForAttributes().descriptor.changeMode(mode)  // a host before 6.6
-    }
   }
 
   /// What the host refuses is kept here, for as long as the machine lives.

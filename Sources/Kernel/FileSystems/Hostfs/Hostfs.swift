@@ -118,12 +118,26 @@ public final class Hostfs: FileSystem {
     }
   }
 
+  /// What stands for `name` in `parent`, which the host does not have: `HostInode.addMountPoint`.
+  func mountPoint(_ name: Span<UInt8>, in parent: HostInode) -> Inode? {
+    state.withLock { state in
+      for point in state.mountPoints where point.parent === parent && isSame(point.name, name) { return point.inode }
+      return nil
+    }
+  }
+
   /// Keeps `handle` for `inode`, and drops those of others where there are too many.
   func keep(_ handle: HostFileReference, of inode: HostInode) {
     var dropped: [HostFileReference] = []
     state.withLock { $0.keep(handle, of: inode, &dropped) }
     withExtendedLifetime(dropped) {}  // closed here, without the lock
   }
+}
+
+struct HostMountPoint {
+  let parent: HostInode
+  let name: [UInt8]
+  let inode: Inode
 }
 
 /// Under the file system's lock.
@@ -137,10 +151,11 @@ struct HostfsState: ~Copyable {
   var devices: [(host: UInt64, guest: UInt32)] = []
   /// Those whose owners the host refused: kept for the machine's life.
   var kept: [HostInode] = []
+  var mountPoints: [HostMountPoint] = []
 
   init() {
     buckets = [Borrowed<HostInode>?](repeating: nil, count: 1024)
-    limit = max(64, min(4096, HostDescriptor.limit / 4))
+    limit = max(8, min(4096, HostDescriptor.limit / 4))
   }
 
   func find(_ key: HostFileKey) -> HostInode? {

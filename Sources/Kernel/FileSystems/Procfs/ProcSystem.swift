@@ -245,6 +245,7 @@ struct TaskCounts {
         threads.tasks.forEach { task in
           result.total += 1
           switch task.state {
+          case .uninterruptible where process.id == 1: break
           case .running: result.running += 1
           case .killable, .uninterruptible: result.blocked += 1
           default: break

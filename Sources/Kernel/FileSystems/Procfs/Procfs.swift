@@ -9,6 +9,7 @@ final class Procfs: FileSystem {
   }
   override var revalidates: Bool { true }
   override var cachesAbsence: Bool { false }
+  override var refusesNewNames: Bool { true }
 
   /// The root with all that does not come and go.
   func makeRoot() -> ProcRoot {
