@@ -84,7 +84,7 @@ test-long: ## Everything with the full counts, and stress-ng
 test-swift: ## The hosted tests: swift test
 	@swift test
 
-test-tool: ## The tool with a stand-in for the kernel, the default root, the build's own scripts; TOOL='pytest options'
+test-tool: ## The tool with a stand-in for the kernel, the default root, the build's scripts, the benchmark's driver; TOOL='pytest options'
 	@$(PYTEST) Tests/tool $(TOOL)
 
 test-guest: ## Programs that run on the host and in Martlet; MARTLET_KERNEL=checked, GUEST='pytest options'

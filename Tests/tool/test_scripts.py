@@ -135,7 +135,8 @@ def test_symbols(tmp_path, version):
 
 def test_make_help_lists_every_target():
     help_text = subprocess.run(["make", "-s", "help"], cwd=REPOSITORY, capture_output=True, text=True).stdout
-    for target in ("run", "test", "test-long", "kunit", "checks", "format", "lint", "clean", "install", "build", "docs"):
+    for target in ("run", "test", "test-long", "kunit", "checks", "format", "lint", "clean", "install", "build", "docs",
+                   "bench"):
         assert f"make {target} " in help_text
 
 

@@ -38,7 +38,7 @@ def huge_pages():
 
 def describe(tool, repository):
     """Lines of a name and a text."""
-    virtual = output("systemd-detect-virt") or ("yes" if "hypervisor" in field("/proc/cpuinfo", "flags") else "no")
+    virtual = output("systemd-detect-virt", "--vm") or ("yes" if "hypervisor" in field("/proc/cpuinfo", "flags") else "no")
     commit = output("git", "-C", str(repository), "describe", "--always", "--dirty", "--exclude=*")
     return [
         ("date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),

@@ -8,7 +8,7 @@ import statistics
 from processes import Failure, run, started
 
 FIGURE = re.compile(r"^([\d.]+) ns\r?$", re.M)
-STATUS = re.compile(r"^status (\d+)\r?$", re.M)  # umlinit's, since a machine that was powered off has none of its own
+STATUS = re.compile(r"^(.*)\n?^status ([1-9]\d*)\r?$", re.M)  # umlinit's, since a machine that was powered off has none of its own
 
 
 def sample(row, column, bench):
@@ -29,8 +29,8 @@ def boot(row, column, bench):
 
 def median_of(command, row, bench):
     output = run(command, bench.cpus(row), bench.scratch, bench.timeout)
-    if (status := STATUS.search(output)) and status[1] != "0":
-        raise Failure(f"status {status[1]}: {output.strip().splitlines()[0]}")
+    if failed := STATUS.search(output):
+        raise Failure(f"status {failed[2]}: {failed[1].strip()}")
     figures = [float(figure) for figure in FIGURE.findall(output)]
     if not figures:
         raise Failure(f"no figure in {output.strip()[-200:]!r}")

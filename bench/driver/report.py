@@ -9,27 +9,27 @@ LEGEND = ("A cell has the median, half the distance of the quartiles over the ro
           "Goals are ratios, or a time; after a semicolon, that of mmu=none. – is not measured there.")
 
 
-def cell_text(row, column, cells):
+def cell_text(row, column, cells, spread_from):
     cell, native = cells.get(column.key), cells.get(NATIVE)
     if cell is None:
         return "–"
     if cell.error:
         return "failed"
     text = quantity(cell.value, row.unit)
-    if cell.spread is not None:
+    if cell.spread is not None and cell.spread >= spread_from:
         text += f" ±{cell.spread * 100:.0f}%"
     if column.key != NATIVE and (found := ratio(cell, native)) is not None:
         text += f" ×{digits(found)}"
     return f"{text} {MARKS[met(row, column.key, cell, native)]}".rstrip()
 
 
-def lines(rows, columns, results):
-    """The head and, for each group, its name and its rows, as texts of cells."""
+def lines(rows, columns, results, spread_from=0.0):
+    """The head and each row with its group, as texts of cells; smaller spreads than that are left out."""
     published = any(row.published for row in rows)
     yield None, ["", "goal", *(column.title for column in columns), *(["nommu UML, published"] if published else [])]
     for row in rows:
         cells = results[row.name]
-        yield row.group, [row.name, goal_text(row), *(cell_text(row, column, cells) for column in columns),
+        yield row.group, [row.name, goal_text(row), *(cell_text(row, column, cells, spread_from) for column in columns),
                           *([f"×{digits(row.published)}" if row.published else ""] if published else [])]
 
 
@@ -50,7 +50,7 @@ def score(rows, columns, results):
 
 
 def terminal(rows, columns, results):
-    table = list(lines(rows, columns, results))
+    table = list(lines(rows, columns, results, spread_from=0.1))
     widths = [max(map(len, cells)) for cells in zip(*(cells for _, cells in table))]
     text, group = [], None
     for name, cells in table:
@@ -74,5 +74,5 @@ def markdown(rows, columns, results, machine, picture):
         text.append(f"| {' | '.join(cells)} |")
     text += ["", *(f"- {line}" for line in score(rows, columns, results))]
     text += [f"- failed: {error}" for error in errors(rows, columns, results)]
-    text += ["", f"![ratios to native]({picture})", ""]
-    return "\n".join(text)
+    text += ["", f"![ratios to native]({picture})"] if picture else []
+    return "\n".join([*text, ""])

@@ -40,12 +40,16 @@ static inline double now(void) {
 static inline void measure(double (*operation)(long count), double parts) {
   long count = 1;
   double elapsed = operation(count);
-  while (elapsed < SHORTEST) {
+  while (elapsed < SHORTEST && count < 1L << 40) {
     double factor = elapsed > SHORTEST / 100 ? 1.2 * SHORTEST / elapsed : 10;
     count = count * factor + 1;
     elapsed = operation(count);
   }
-  for (int i = 0; i < REPETITIONS; i++) printf("%.3f ns\n", operation(count) / count / parts);
+  for (int i = 0; i < REPETITIONS; i++) {
+    elapsed = operation(count) / count / parts;
+    if (elapsed <= 0) fprintf(stderr, "%.3f ns are left of an operation\n", elapsed), exit(1);
+    printf("%.3f ns\n", elapsed);
+  }
 }
 
 // Waits for a child, which must have succeeded.
