@@ -1,8 +1,12 @@
 """Negative controls, and machines whose ticks and kicks are set: a tick hides lost wake-ups."""
 
+import os
+import time
+
 import pytest
 
 import programs
+import tool as tools
 
 
 def in_default_root(tool, program, *words, options=(), **more):
@@ -41,3 +45,30 @@ def test_under_kicks(tool, program, cpus, counts):
 def storm(tool, program, counts, *options):
     result = in_default_root(tool, program, options=options, **counts)
     assert result.status == 0 and "not ok" not in result.out, result.explain()
+
+
+def host_threads(pid):
+    """Of each host process below the machine's root."""
+    counts = []
+    for process in tools.descendants(pid)[1:]:
+        try:
+            counts.append(len(os.listdir(f"/proc/{process}/task")))
+        except OSError:
+            pass
+    return max(counts, default=0)
+
+
+def test_carriers_retire(tool):
+    """Host threads that a space no longer needs end, and come back when it needs them again."""
+    options, words = tools.behave("@threads")
+    machine = tool.start(*words, options=[*options, "--cpus", "3"])
+    seen = []
+    while machine.poll() is None:
+        count = host_threads(machine.pid)
+        if count and (not seen or seen[-1] != count):
+            seen.append(count)
+        time.sleep(0.05)
+    assert machine.returncode == 0, seen
+    busy = [i for i, count in enumerate(seen) if count >= 2]
+    idle = [i for i, count in enumerate(seen) if count == 1 and any(b < i for b in busy)]
+    assert busy and idle and busy[-1] > idle[0], f"host threads over time: {seen}"

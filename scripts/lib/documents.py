@@ -131,7 +131,7 @@ def bounded(values):
 
 def clone_kinds(repository):
     text = (repository / CLONE_KINDS).read_text()
-    thread = re.search(r"let thread = (.*)", text)
+    thread = re.search(r"let thread =\s*(.*(?:\n\s+\|.*)*)", text)
     process = re.search(r"let process = UInt32\((.*)\)", text)
     if not thread or not process or "UInt(process) | UInt(CLONE_PARENT)" not in text:
         raise Fault(f"{CLONE_KINDS}: the flags of CloneKind are not understood")

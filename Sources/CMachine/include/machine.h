@@ -54,6 +54,8 @@ struct machine_carrier {
   uint64_t oopses;
   uint64_t ranks;                        // checked kernel: a bit for each rank held
   uint64_t interrupts, kernel_interrupts, window_restarts;
+  uint32_t exists;                       // a further carrier of a process: the host clears it once the thread is gone
+  uint32_t retired;                      // under the scheduler's lock: it has left; the slot serves again in its space
 };
 #define MACHINE_SLOT_SIZE 65536UL
 #define MACHINE_PARK_STACK_TOP 20480UL   // within the slot

@@ -24,6 +24,13 @@ enum CarrierSlots {
     unsafe carrier.pointee.pin = -1
     return unsafe carrier
   }
+  /// For another thread in the same place of its space's list.
+  static func renew(_ carrier: UnsafeMutablePointer<machine_carrier>) {
+    let (next, space) = unsafe (carrier.pointee.next, carrier.pointee.space)
+    unsafe _ = prepare(carrier)
+    unsafe carrier.pointee.next = next
+    unsafe carrier.pointee.space = space
+  }
   static func free(_ carrier: UnsafeMutablePointer<machine_carrier>) {
     unsafe carrier.pointee.next = freeCarrierSlots
     unsafe freeCarrierSlots = carrier
@@ -39,8 +46,11 @@ enum CloneKind {
   case pool  // the same from root's main thread itself
 
   var flags: UInt {
+    // CLONE_CHILD_CLEARTID: the slot of a thread that ended is known to be free.
     // CLONE_FILES: host descriptors stay common. CLONE_PARENT_SETTID: its id is known before it runs.
-    let thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID
+    let thread =
+      CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID
+      | CLONE_CHILD_CLEARTID
     let process = UInt32(CLONE_FILES | CLONE_PARENT_SETTID)
     return switch self {
     case .thread: UInt(thread)
@@ -58,7 +68,9 @@ func spawn(_ carrier: UnsafeMutablePointer<machine_carrier>, _ kind: CloneKind) 
   let stack = unsafe UInt(bitPattern: carrier) &+ UInt(MACHINE_PARK_STACK_TOP) &- 64
   unsafe UnsafeMutablePointer<UInt64>(bitPattern: stack).unsafelyUnwrapped.pointee = address_of_arch_carrier_entry()
   let tid = unsafe Int(bitPattern: carrier) + tidOffset
-  let result = unsafe hostCall(__NR_clone, Int(kind.flags), Int(stack), tid, 0, 0)
+  unsafe carrier.pointee.exists = 1
+  let exists = unsafe withUnsafeMutablePointer(to: &carrier.pointee.exists) { unsafe Int(bitPattern: $0) }
+  let result = unsafe hostCall(__NR_clone, Int(kind.flags), Int(stack), tid, exists, 0)
   if result > 0 {
     unsafe carrier.pointee.pid = kind == .thread ? arch_carrier().pointee.pid : Int32(truncatingIfNeeded: result)
   }

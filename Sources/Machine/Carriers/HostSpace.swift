@@ -58,7 +58,7 @@ public final class HostSpace: Listed {
     isDying = true
     dyingSpaces.add(1, ordering: .sequentiallyConsistent)
     // Its parked carriers must leave: whoever is awake in it does that. Where nobody is, one is woken for it.
-    if !hasActiveCarrier, let carrier = unsafe carriers {
+    if !hasActiveCarrier, let carrier = unsafe parkedCarrier {
       unsafe arch_store32(&carrier.pointee.baton, 2)
       unsafe hostFutexWake(&carrier.pointee.baton)
     }
@@ -76,12 +76,28 @@ public final class HostSpace: Listed {
         let isHolder = unsafe vcpu.pointee.carrier == carrier
         if unsafe Int(vcpu.pointee.id) == id { return unsafe carrier }
         if !isHolder && !isRoot { unsafe parked = carrier }
-      } else {
+      } else if unsafe carrier.pointee.retired == 0 {
         unsafe parked = carrier
       }
       unsafe at = carrier.pointee.next
     }
     return unsafe parked
+  }
+
+  /// Some carrier that has not left.
+  private var parkedCarrier: UnsafeMutablePointer<machine_carrier>? {
+    var at = unsafe carriers
+    while let carrier = unsafe at, unsafe carrier.pointee.retired != 0 { unsafe at = carrier.pointee.next }
+    return unsafe at
+  }
+  /// The slot of one that has left and whose host thread is gone.
+  var retiredCarrier: UnsafeMutablePointer<machine_carrier>? {
+    var at = unsafe carriers
+    while let carrier = unsafe at {
+      if unsafe carrier.pointee.retired != 0 && arch_load32(&carrier.pointee.exists) == 0 { return unsafe carrier }
+      unsafe at = carrier.pointee.next
+    }
+    return nil
   }
 
   /// Whether a carrier of it holds a vCPU's baton.

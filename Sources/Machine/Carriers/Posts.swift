@@ -7,6 +7,9 @@ enum Posts {
     unsafe space.with { unsafe postedSpaces.append($0) }
   }
 
+  /// The scheduler's lock is held.
+  static var isWaiting: Bool { unsafe !postedSpaces.isEmpty }
+
   /// On a vCPU, without the lock.
   static func drain() {
     guard unsafe !postedSpaces.isEmpty else { return }

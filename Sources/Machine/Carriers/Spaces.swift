@@ -151,16 +151,23 @@ extension HostSpace {
   func addCarrier() {
     Scheduler.lock()
     wantsCarrier = false
-    let carrier = carrierCount < Processor.count && !isDying ? unsafe CarrierSlots.take() : nil
+    let isWanted = carrierCount < Processor.count && !isDying
+    let old = isWanted ? unsafe retiredCarrier : nil
+    if let old = unsafe old { unsafe CarrierSlots.renew(old) }
+    let carrier = isWanted ? unsafe old ?? CarrierSlots.take() : nil
+    if let carrier = unsafe carrier { unsafe carrier.pointee.retired = 1 }  // nobody's to use until it is there
     Scheduler.unlock()
     guard let carrier = unsafe carrier else { return }
     unsafe carrier.pointee.space = Borrowed(self).bits
     let result = unsafe spawn(carrier, .thread)
     Scheduler.lock()
-    if result < 0 {
+    if result >= 0 {
+      unsafe carrier.pointee.retired = 0
+      if unsafe old == nil { unsafe adopt(carrier) } else { carrierCount &+= 1 }
+    } else if unsafe old == nil {
       unsafe CarrierSlots.free(carrier)  // EAGAIN: its tasks stay on the vCPUs that have one
     } else {
-      unsafe adopt(carrier)
+      unsafe carrier.pointee.exists = 0
     }
     Scheduler.unlock()
     if result >= 0 { unsafe kickIdle() }

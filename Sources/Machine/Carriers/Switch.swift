@@ -232,8 +232,30 @@ extension Scheduler {
         unlock()
         continue
       }
-      unsafe hostFutexWait(&carrier.pointee.baton, 0)
+      let end = unsafe patience(carrier)
+      unsafe hostFutexWait(&carrier.pointee.baton, 0, until: end)
+      if end.hasPassed { unsafe retire(carrier) }
     }
+  }
+  /// How long a carrier waits before it makes itself superfluous. Root's stay, and a process's first one.
+  private static func patience(_ carrier: UnsafeMutablePointer<machine_carrier>) -> Deadline {
+    let stays = unsafe carrier.pointee.tid == carrier.pointee.pid || carrier.pointee.pid == rootProcess
+    return stays ? .never : .after(nanoseconds: 1_000_000_000)
+  }
+
+  /// A carrier that nobody needed for a second leaves, unless it was given a baton just now, or whoever made it has not
+  /// entered it yet. The slot stays with its space.
+  private static func retire(_ carrier: UnsafeMutablePointer<machine_carrier>) {
+    lock()
+    if unsafe arch_load32(&carrier.pointee.baton) != 0 || carrier.pointee.retired != 0 {
+      unlock()
+      return
+    }
+    unsafe Borrowed<HostSpace>(bits: carrier.pointee.space.unsafelyUnwrapped).with { $0.carrierCount &-= 1 }
+    unsafe carrier.pointee.retired = 1
+    unsafe carrier.pointee.vcpu = nil
+    unlock()
+    hostExitThread()
   }
 
   /// Nothing to run: spins briefly, then waits for a kick or the earliest timer. Lock held on both ends.
@@ -246,7 +268,7 @@ extension Scheduler {
     Processor.with(id) { $0.tick.store(.max, ordering: .relaxed) }
     unsafe vcpu.pointee.idle = 1
     RCU.pass(id)
-    if RCU.hasEnded { unsafe arch_store32(pending, 1) }
+    if RCU.hasEnded || Posts.isWaiting { unsafe arch_store32(pending, 1) }
     unsafe carrier.pointee.state = UInt32(MACHINE_IDLE)
     unlock()
     unsafe vcpu.pointee.quiescent &+= 1
@@ -256,9 +278,11 @@ extension Scheduler {
       while unsafe arch_load32(pending) == 0 && arch_cycles() &- start < idleSpinCycles { arch_pause() }
     }
     // A stop that came before `pending` was cleared.
+    var end = Deadline.never
     if unsafe arch_load32(pending) == 0 && arch_load32(machine_stopped()) == 0 {
       unsafe unpin(carrier)
-      unsafe hostFutexWait(pending, 0, until: Deadline(nanoseconds: until))
+      unsafe end = patience(carrier)
+      unsafe hostFutexWait(pending, 0, until: Deadline(nanoseconds: min(until, end.nanoseconds)))
       unsafe adoptProcessor(carrier, vcpu)
     }
     unsafe carrier.pointee.state = UInt32(MACHINE_KERNEL)
@@ -269,6 +293,10 @@ extension Scheduler {
       return park()
     }
     unsafe vcpu.pointee.idle = 0
+    if unsafe end.hasPassed && arch_load32(pending) == 0 {  // root's carrier may wait as well
+      unsafe giveBaton(vcpu, to: rootCarrier(id), thread: nil)
+      return park()
+    }
     unlock()
     StopBarrier.pass()
     Timers.run(id)

@@ -57,6 +57,23 @@ HELPER(sleep) {
   for (;;) pause();
   return 0;
 }
+static void *spin_a_while(void *unused) {
+  struct timespec start, now;
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  do clock_gettime(CLOCK_MONOTONIC, &now);
+  while (now.tv_sec - start.tv_sec < 2);
+  return unused;
+}
+// Threads that are busy for a while, twice, with a pause in between.
+HELPER(threads) {
+  for (int round = 0; round < 2; round++) {
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, spin_a_while, NULL);
+    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    sleep(3);
+  }
+  return 0;
+}
 HELPER(call) {
   fatten();
   char bytes[4096];
