@@ -13,22 +13,50 @@ _Static_assert(sizeof(struct machine_frame) == MACHINE_FRAME_SIZE, "entry.S");
 _Static_assert(sizeof(struct machine_carrier) <= 4096, "the park stack begins there");
 
 #ifdef KERNEL_IMAGE
+// `rep` takes its time to start: little is moved in words, and the last word may overlap the one before.
 void *memcpy(void *restrict to, const void *restrict from, size_t count) {
   void *result = to;
+  if (count - 8 <= 248) {
+    char *t = to;
+    const char *f = from;
+    uint64_t word;
+    for (size_t i = 0; i + 8 <= count; i += 8) {
+      __builtin_memcpy(&word, f + i, 8);
+      __builtin_memcpy(t + i, &word, 8);
+      __asm__ volatile("" ::: "memory");
+    }
+    __builtin_memcpy(&word, f + count - 8, 8);
+    __builtin_memcpy(t + count - 8, &word, 8);
+    return result;
+  }
   __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count)::"memory");
   return result;
 }
 
 void *memset(void *to, int value, size_t count) {
   void *result = to;
+  if (count - 8 <= 248) {
+    char *t = to;
+    uint64_t word = (uint8_t)value * 0x0101010101010101;
+    for (size_t i = 0; i + 8 <= count; i += 8) {
+      __builtin_memcpy(t + i, &word, 8);
+      __asm__ volatile("" ::: "memory");
+    }
+    __builtin_memcpy(t + count - 8, &word, 8);
+    return result;
+  }
   __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
   return result;
 }
 
 void *memmove(void *to, const void *from, size_t count) {
-  if ((uintptr_t)to - (uintptr_t)from >= count) return memcpy(to, from, count);
   char *t = to;
   const char *f = from;
+  if ((uintptr_t)to - (uintptr_t)from >= count) {
+    if ((uintptr_t)from - (uintptr_t)to >= count) return memcpy(to, from, count);
+    __asm__ volatile("rep movsb" : "+D"(t), "+S"(f), "+c"(count)::"memory");  // overlapping downwards
+    return to;
+  }
   while (count && (count & 7)) { count--; t[count] = f[count]; __asm__ volatile("" ::: "memory"); }
   while (count) {                        // overlapping upwards: eight bytes at a time from the end
     uint64_t word;
@@ -42,7 +70,13 @@ void *memmove(void *to, const void *from, size_t count) {
 
 int memcmp(const void *a, const void *b, size_t count) {
   const unsigned char *x = a, *y = b;
-  for (size_t i = 0; i < count; i++)
+  size_t i = 0;
+  for (uint64_t v, w; i + 8 <= count; i += 8) {
+    __builtin_memcpy(&v, x + i, 8);
+    __builtin_memcpy(&w, y + i, 8);
+    if (v != w) break;
+  }
+  for (; i < count; i++)
     if (x[i] != y[i]) return x[i] - y[i];
   return 0;
 }

@@ -4,9 +4,32 @@
   .text
   .globl arch_user_copy, arch_user_clear, arch_user_load32, arch_user_compare_exchange32
 
+// `rep` takes its time to start: little is moved in words, then bytes. A fault in those is one of `rep` at the same place.
+#define LITTLE 256
 // (to, from, count) -> bytes not copied
 arch_user_copy:
   mov %rdx, %rcx
+  cmp $LITTLE, %rdx
+  ja 1f
+  sub $8, %rcx
+  jb 12f
+10: mov (%rsi), %rax
+11: mov %rax, (%rdi)
+  add $8, %rsi
+  add $8, %rdi
+  sub $8, %rcx
+  jae 10b
+12: add $8, %rcx
+  jz 15f
+13: movzbl (%rsi), %eax
+14: mov %al, (%rdi)
+  inc %rsi
+  inc %rdi
+  dec %rcx
+  jnz 13b
+15: xor %eax, %eax
+  ret
+16: add $8, %rcx
 1: rep movsb
 2: mov %rcx, %rax
   ret
@@ -14,6 +37,22 @@ arch_user_copy:
 arch_user_clear:
   mov %rsi, %rcx
   xor %eax, %eax
+  cmp $LITTLE, %rsi
+  ja 3f
+  sub $8, %rcx
+  jb 18f
+17: mov %rax, (%rdi)
+  add $8, %rdi
+  sub $8, %rcx
+  jae 17b
+18: add $8, %rcx
+  jz 20f
+19: mov %al, (%rdi)
+  inc %rdi
+  dec %rcx
+  jnz 19b
+20: ret
+21: add $8, %rcx
 3: rep stosb
 4: mov %rcx, %rax
   ret
@@ -38,6 +77,12 @@ arch_user_compare_exchange32:
   .section machine_fixups,"aR"
   .quad 1b, 2b
   .quad 3b, 4b
+  .quad 10b, 16b
+  .quad 11b, 16b
+  .quad 13b, 1b
+  .quad 14b, 1b
+  .quad 17b, 21b
+  .quad 19b, 3b
   .quad 5b, 6b
   .quad 7b, 8b
   .text

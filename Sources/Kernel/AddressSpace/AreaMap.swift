@@ -12,6 +12,7 @@ public struct AreaTotals: Sendable, Equatable {
   public var shared = 0
 
   mutating func count(_ area: borrowing Area, _ sign: Int) {
+    if case .stubs = area.mapping?.object { return }  // not the program's
     let pages = area.pages * sign
     total += pages
     if area.flags.contains(.growsDown) {

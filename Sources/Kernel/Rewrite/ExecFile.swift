@@ -77,7 +77,8 @@ final class ExecFile {
 
   /// The segment that has all of `count` bytes from `offset` in the file.
   func segment(at offset: UInt, count: UInt) -> Segment? {
-    for s in segments where offset >= s.offset && offset - s.offset < s.count && count <= s.count - (offset - s.offset) {
+    for s in segments where offset >= s.offset && offset - s.offset < s.count && count <= s.count - (offset - s.offset)
+    {
       return s
     }
     return nil

@@ -57,13 +57,18 @@ final class ExecImage: Listed {
     let at = Int(offset - segment.offset)
     let low = max(0, at - CodeWindow.reach) & ~15, high = min(Int(segment.count), at + CodeWindow.reach)
     guard let original = try? file.bytes(at: Int(segment.offset) + low, count: high - low) else { return }
+    var options = PatchOptions()
+    // Of 15, the signal restorer, unwinders know the bytes; they do not look at them where a table has it.
+    if at >= 7, original[at - low - 5] == 15 || original[at - low - 4] == 15 {
+      options.signalReturn = UnwindTable.covers(UInt(site), in: file)
+    }
     sites.withLock { sites in
       if sites.knows(site) { return }
       let current = memory.bytes.slice(low, original.count).array
       let window = CodeWindow(
         original: original.span, current: current.span, address: UInt64(segment.address) &+ UInt64(low))
       do throws(PatchRefusal) {
-        let plan = try PatchPlanner.plan(window, site: site, area: &sites.area, options: PatchOptions())
+        let plan = try PatchPlanner.plan(window, site: site, area: &sites.area, options: options)
         sites.patches.append(plan.patch)
         carryOut(plan)
       } catch { sites.left.append((site, error)) }

@@ -8,6 +8,8 @@ import CMachine
   private let base: UInt
   private let reserved: Int  // pages
 
+  /// The stubs' room is mostly a hole.
+  private static func charged(_ textPages: Int) -> Int { (textPages + 16) << 12 }
   /// The largest image: what an extent of the page cache holds.
   public static var maximumPages: Int { 16384 }
 
@@ -18,9 +20,9 @@ import CMachine
     }
     let pages = textPages + stubPages
     let wanted = pages <= 16 ? 16 : 1 << (Int.bitWidth - (pages - 1).leadingZeroBitCount)
-    guard wanted <= Self.maximumPages, KernelMemory.charge(pages << 12) else { throw .noMemory }
+    guard wanted <= Self.maximumPages, KernelMemory.charge(Self.charged(textPages)) else { throw .noMemory }
     guard let base = CacheExtents.reserve(wanted) else {
-      KernelMemory.uncharge(pages << 12)
+      KernelMemory.uncharge(Self.charged(textPages))
       throw .noMemory
     }
     self.textPages = textPages
@@ -32,7 +34,7 @@ import CMachine
     let pages = textPages + stubPages
     KernelMemory.punch(base, UInt(pages) << 12)
     CacheExtents.release(base, reserved)
-    KernelMemory.uncharge(pages << 12)
+    KernelMemory.uncharge(Self.charged(textPages))
   }
 
   /// Where the text and the stubs begin in the memfd, for `HostMemory.mapKernelMemory`.
