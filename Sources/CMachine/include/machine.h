@@ -70,6 +70,7 @@ struct machine_words {
   uint32_t children;                     // futex: counts the host processes made
   uint32_t power_off;                    // 1 + the machine's exit status, once it ends
   uint32_t stopped;                      // futex: vCPUs wait while it is not zero
+  uint32_t work;                         // futex: workers wait while it is zero
 };
 extern struct machine_words machine_words_storage;
 
@@ -154,6 +155,7 @@ MACHINE_INLINE uint32_t *_Nonnull machine_allocator_lock(void) { return &machine
 MACHINE_INLINE uint32_t *_Nonnull machine_log_lock(void) { return &machine_words_storage.log_lock; }
 MACHINE_INLINE uint32_t *_Nonnull machine_space_requests(void) { return &machine_words_storage.space_requests; }
 MACHINE_INLINE uint32_t *_Nonnull machine_children(void) { return &machine_words_storage.children; }
+MACHINE_INLINE uint32_t *_Nonnull machine_work(void) { return &machine_words_storage.work; }
 MACHINE_INLINE uint32_t *_Nonnull machine_stopped(void) { return &machine_words_storage.stopped; }
 MACHINE_INLINE uint32_t *_Nonnull machine_power_off(void) { return &machine_words_storage.power_off; }
 MACHINE_INLINE struct machine_vcpu *_Nonnull machine_vcpu_at(uint32_t id) { return &machine_vcpus[id % MACHINE_MAXIMUM_VCPUS]; }

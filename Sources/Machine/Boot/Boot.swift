@@ -222,6 +222,7 @@ private func startThreads() {
   unsafe arch_carrier().pointee.vcpu = nil
   unsafe startService { _ in Reaper.run() }
   unsafe startService { _ in IOThread.run() }
+  for _ in 0..<Workers.count { unsafe startService { _ in Workers.run() } }
   var at = unsafe rootSpace.carriers
   while let carrier = unsafe at {
     check(unsafe spawn(carrier, .thread), "clone of a carrier")

@@ -115,7 +115,7 @@ public enum Scheduler {
     kick?.deliver()
   }
 
-  private static func wakeLocked(_ thread: Thread) -> Kick? {
+  static func wakeLocked(_ thread: Thread) -> Kick? {
     let state = thread.state
     if state == .running || state == .dead { return nil }
     thread.stateWord.store(ThreadState.running.rawValue, ordering: .sequentiallyConsistent)

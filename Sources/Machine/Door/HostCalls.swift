@@ -98,6 +98,7 @@ func allowedCalls() -> [AllowedCall] {
     AllowedCall(__NR_utimensat, "utimensat", "hostfs"),
     AllowedCall(__NR_fallocate, "fallocate", "freeing kernel memory; hostfs"),
     AllowedCall(__NR_timerfd_settime, "timerfd_settime", "the earliest timer of busy vCPUs"),
+    AllowedCall(__NR_syncfs, "syncfs", "hostfs"),
     AllowedCall(__NR_renameat2, "renameat2", "hostfs"),
     AllowedCall(__NR_getrandom, "getrandom", "AT_RANDOM, /dev/urandom"),
     AllowedCall(__NR_copy_file_range, "copy_file_range", "hostfs"),

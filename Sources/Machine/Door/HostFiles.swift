@@ -30,8 +30,14 @@ extension HostDescriptor {
   public func statusFlags() throws(Errno) -> Int32 { Int32(truncatingIfNeeded: try call(__NR_fcntl, Int(F_GETFL))) }
   /// lseek(2), SEEK_DATA and SEEK_HOLE included.
   public func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { try call(__NR_lseek, offset, Int(whence)) }
-  /// fsync(2), fdatasync(2).
-  public func sync(dataOnly: Bool) throws(Errno) { _ = try call(dataOnly ? __NR_fdatasync : __NR_fsync) }
+  /// fsync(2), fdatasync(2), by a worker. Sleeps.
+  public func sync(dataOnly: Bool) throws(Errno) {
+    if let error = HostError(Workers.call(dataOnly ? __NR_fdatasync : __NR_fsync, Int(number))) { throw error.guest }
+  }
+  /// syncfs(2), by a worker. Sleeps.
+  public func syncFileSystem() throws(Errno) {
+    if let error = HostError(Workers.call(__NR_syncfs, Int(number))) { throw error.guest }
+  }
   /// ftruncate(2).
   public func truncate(_ size: Int) throws(Errno) { _ = try call(__NR_ftruncate, size) }
   /// fchmod(2).

@@ -246,3 +246,28 @@ TEST(position_is_locked, CPUS) {
   CHECK_EQ(total, want);
   done(shared_fd);
 }
+
+// Several at once: on host files others make these calls while the caller sleeps.
+static void *syncs(void *argument) {
+  int fd = (int)(long)argument;
+  for (int i = 0; i < 5; i++) {
+    if (pwrite(fd, "synced", 6, i * 6) != 6) FAIL("write: %s", strerror(errno));
+    if ((i & 1 ? fsync(fd) : fdatasync(fd)) != 0) FAIL("sync: %s", strerror(errno));
+  }
+  return NULL;
+}
+
+TEST(sync, CPUS) {
+  int fd = fresh(NULL);
+  pthread_t ids[6];
+  for (int i = 0; i < 6; i++) REQUIRE(pthread_create(&ids[i], NULL, syncs, (void *)(long)fd) == 0);
+  for (int i = 0; i < 6; i++) pthread_join(ids[i], NULL);
+  CHECK_EQ(syncfs(fd), 0);
+  int directory = SYS(open(".", O_RDONLY | O_DIRECTORY)), ends[2];
+  CHECK_EQ(fsync(directory), 0);
+  SYS(pipe(ends));
+  CHECK_ERR(fsync(ends[0]), EINVAL);
+  CHECK_ERR(fdatasync(-1), EBADF);
+  close(directory), close(ends[0]), close(ends[1]);
+  done(fd);
+}

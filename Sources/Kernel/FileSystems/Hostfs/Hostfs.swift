@@ -71,6 +71,13 @@ public final class Hostfs: FileSystem {
   public override var revalidates: Bool { true }
   public override var cachesAbsence: Bool { false }
 
+  /// All of the host's file system that the directory is on.
+  public override func sync() throws(Errno) {
+    if isReadOnly { return }
+    if let rootContents { return try rootContents.descriptor.syncFileSystem() }
+    try root.descriptor.reopen(O_RDONLY | O_DIRECTORY).syncFileSystem()
+  }
+
   public override func statistics() throws(Errno) -> FileSystemStatistics {
     let s = try root.descriptor.statistics()
     var result = FileSystemStatistics(magic: magic)
