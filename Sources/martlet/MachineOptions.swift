@@ -29,7 +29,7 @@ struct MachineOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The machine's memory, like 512m or 2g (default: 1g, or half of what is free).",
+      "The machine's memory, like 512m or 2g (default: half of what the host has free).",
       valueName: "size"))
   var mem: Size?
 

@@ -150,7 +150,7 @@ private func readBootBlock() {
   if unsafe hostCall(__NR_sysinfo, address(&information)) == 0 {
     half = Int(information.freeram / 2) * Int(max(information.mem_unit, 1))
   }
-  unsafe KernelMemory.limit = block.header.memory != 0 ? Int(block.header.memory) : min(1 << 30, half)
+  unsafe KernelMemory.limit = block.header.memory != 0 ? Int(block.header.memory) : half
 }
 
 /// Soft limits go up to the hard ones; no core dumps: one would dump terabytes of holes.

@@ -167,6 +167,7 @@ extension MutexRank {
     case .screen: "screen"
     case .terminal: "terminal"
     case .file: "file"
+    case .execImage: "execImage"
     case .addressSpace: "addressSpace"
     }
   }
