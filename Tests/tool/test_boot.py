@@ -134,7 +134,7 @@ def test_directories_as_roots(machine, tmp_path):
     boot = machine.boot("--root", tmp_path, "--ro", "-v", "/:/mnt")
     assert boot["rootKind"] == 1 and boot["rootSource"] == str(tmp_path)
     assert boot["descriptors"][str(boot["rootDescriptor"])]["flags"] & os.O_PATH
-    assert [mount["path"] for mount in boot["mounts"]] == ["/mnt", "/tmp"]
+    assert [mount["path"] for mount in boot["mounts"]] == ["/mnt", "/tmp", "/run"]
 
 
 def test_kunit(machine):

@@ -64,7 +64,8 @@ private func control(_ task: Task, _ file: File, _ args: SyscallArguments) throw
 }
 
 private func setStatusFlags(_ task: Task, _ file: File, _ new: Int32) throws(Errno) {
-  let changeable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | 0o20000
+  let changeable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME
+  if new & O_ASYNC != 0 { noteAsync() }
   if new & O_NOATIME != 0 && file.flags & O_NOATIME == 0 {
     if !task.credentials.borrowed.with({ file.inode.isOwned(by: $0) }) { throw .notPermitted }
   }
@@ -77,6 +78,10 @@ private func setStatusFlags(_ task: Task, _ file: File, _ new: Int32) throws(Err
     throw error
   }
 }
+
+/// No file sends SIGIO: O_ASYNC does not stick, as on Linux's files that cannot.
+private func noteAsync() { Log.info("fcntl, ioctl: O_ASYNC is not implemented") }
+private var O_ASYNC: Int32 { 0o20000 }
 
 private func addSeals(_ file: File, _ seals: UInt32) throws(Errno) {
   guard let inode = file.inode as? CachedInode else { throw .invalid }
@@ -110,12 +115,16 @@ func sysIoctl(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
           try table.setClosesOnExec(Int(args.i0), request == UInt32(FIOCLEX))
         }
         return 0
-      case UInt32(FIONBIO), UInt32(FIOASYNC):
+      case UInt32(FIONBIO):
         let pointer: UserPointer<Int32> = args.pointer2()
-        let bit = request == UInt32(FIONBIO) ? O_NONBLOCK : 0o20000
         let on = try pointer.copyIn() != 0
-        try setStatusFlags(task, file, on ? file.flags | bit : file.flags & ~bit)
+        try setStatusFlags(task, file, on ? file.flags | O_NONBLOCK : file.flags & ~O_NONBLOCK)
         return 0
+      case UInt32(FIOASYNC):
+        let pointer: UserPointer<Int32> = args.pointer2()
+        if try pointer.copyIn() == 0 { return 0 }
+        noteAsync()
+        throw .notTerminal
       case UInt32(FIONREAD) where file.inode.isRegular:
         let pointer: UserPointer<Int32> = args.pointer2()
         try pointer.copyOut(Int32(truncatingIfNeeded: file.inode.size &- file.position))

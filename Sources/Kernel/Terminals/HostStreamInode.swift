@@ -45,7 +45,7 @@ public final class HostStreamInode: Inode {
     switch type {
     case FileType.fifo: Array("pipe:[\(number)]".utf8)
     case FileType.socket: Array("socket:[\(number)]".utf8)
-    case FileType.characterDevice: Array("/dev/char".utf8)
+    case FileType.characterDevice: Array((rdev == deviceNumber(1, 3) ? "/dev/null" : "/dev/char").utf8)
     default: Array("/host/file".utf8)
     }
   }

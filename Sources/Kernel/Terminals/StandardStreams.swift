@@ -46,7 +46,8 @@ private func openConsole(_ task: Task) throws(Errno) -> File {
       let path = try task.resolve(Array("/dev/console".utf8))
       return try console.open(path.dentry.inode, path, O_RDWR | O_NOCTTY)
     } catch {
-      return try console.open(try HostStreamInode(0, isWatched: false), nil, O_RDWR | O_NOCTTY)  // a root without the node
+      // A root without the node.
+      return try console.open(try HostStreamInode(0, isWatched: false), nil, O_RDWR | O_NOCTTY)
     }
   }
 }

@@ -84,8 +84,10 @@ TEST(close_range) {
 
 // The descriptor goes at once; the file when the last user is gone, even one inside a read.
 static int closing_fd;
+static _Atomic pid_t closing_reader;
 static void *blocked(void *result) {
   char byte;
+  closing_reader = syscall(SYS_gettid);
   *(ssize_t *)result = read(closing_fd, &byte, 1);
   return NULL;
 }
@@ -95,9 +97,10 @@ TEST(close_under_reader, CPUS) {
   SYS(pipe(ends));
   pthread_t id;
   ssize_t result = -2;
-  closing_fd = ends[0];
+  closing_fd = ends[0], closing_reader = 0;
   REQUIRE(pthread_create(&id, NULL, blocked, &result) == 0);
-  usleep(20000);
+  while (closing_reader == 0) sched_yield();
+  wait_sleeping(getpid(), closing_reader);
   SYS(close(ends[0]));
   CHECK_ERR(fcntl(ends[0], F_GETFD), EBADF);
   CHECK_EQ(write(ends[1], "x", 1), 1);  // the reader still holds it

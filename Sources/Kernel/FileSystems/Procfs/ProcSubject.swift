@@ -63,7 +63,7 @@ struct ProcView {
     switch task.state {
     case .running: return (82, "running")
     case .interruptible: return (83, "sleeping")
-    case .uninterruptible where process.id == 1: return (83, "sleeping")  // no signal wakes it from waiting for children
+    case .uninterruptible where process.id == 1: return (83, "sleeping")  // until a child ends
     case .killable, .uninterruptible: return (68, "disk sleep")
     case .stopped: return (84, "stopped")
     case .dead: return (88, "dead")
