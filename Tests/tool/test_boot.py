@@ -14,7 +14,7 @@ SEALS = 15
 def test_defaults(machine):
     boot = machine.boot()
     assert boot["magicIsRight"] and boot["flags"] == 0 and boot["rootKind"] == 0
-    assert boot["memory"] == boot["cpus"] == boot["hook"] == boot["uid"] == boot["gid"] == 0
+    assert boot["memory"] == boot["cpus"] == boot["uid"] == boot["gid"] == 0 and boot["hook"] == 1
     assert boot["arguments"] == ["dump"] and boot["hostname"] == "martlet" and boot["directory"] == ""
     assert boot["hostUid"] == os.geteuid() and boot["hostGid"] == os.getegid()
     assert boot["logDescriptor"] == boot["straceDescriptor"] == -1

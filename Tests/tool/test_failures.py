@@ -18,7 +18,7 @@ MISTAKES = [
     (["run", "--mem", "1.5g"], "--mem"),
     (["run", "--mem", "1m"], "at least 16m"),
     (["run", "--mmu", "real"], "'host' and 'none'"),
-    (["run", "--hook", "rewrite"], "'trap'"),
+    (["run", "--hook", "nothing"], "'trap'"),
     (["run", "-u", "joe"], "uid[:gid]"),
     (["run", "-v", "/a"], "host:guest"),
     (["run", "-v", "/nowhere/at/all:/x", "ls"], "/nowhere/at/all"),

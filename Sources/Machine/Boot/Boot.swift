@@ -181,7 +181,9 @@ private func makeProcessors() {
   let wanted = Int(bootBlock.header.cpus)
   let count = min(max(wanted == 0 ? hostCount : wanted, 1), Processor.maximum)
   unsafe isPinning = count <= hostCount
-  unsafe idleSpinCycles = count <= hostCount ? cyclesPerMicrosecond() * 5 : 0
+  let cycles = cyclesPerMicrosecond()
+  unsafe preemptionCycles = cycles * 100
+  unsafe idleSpinCycles = count <= hostCount ? cycles * 5 : 0
   unsafe rootSpace = HostSpace(isRoot: true)
   unsafe rootSpace.hostProcess = rootProcess
   unsafe spaceWaiters = WaitQueue()

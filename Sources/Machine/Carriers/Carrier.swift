@@ -154,3 +154,5 @@ func adoptProcessor(_ carrier: UnsafeMutablePointer<machine_carrier>, _ vcpu: Un
 nonisolated(unsafe) var hostAffinity: InlineArray<16, UInt64> = InlineArray(repeating: 0)  // SAFETY: written at boot
 nonisolated(unsafe) var isPinning = true
 nonisolated(unsafe) var idleSpinCycles: UInt64 = 0
+/// How long a thread runs before one that it wakes takes its turn. SAFETY: written at boot.
+nonisolated(unsafe) var preemptionCycles: UInt64 = .max

@@ -10,6 +10,12 @@ final class Processor {
   var queued = 0
   var dead: Borrowed<Thread>?  // switched away from for good; the next thread drops it
   var sliceEnds: UInt64 = 0  // monotonic nanoseconds
+  /// When the last thread was switched away from, where nothing but the switch has taken time since; 0: unknown.
+  var now: UInt64 = 0
+  /// The processor's cycle counter when the current thread was switched to.
+  var switchedInCycles: UInt64 = 0
+  /// The current thread has run for a while and has woken another: its turn ends on its way out of the kernel.
+  var mustYield = false
   var busy: UInt64 = 0  // nanoseconds that threads ran, up to the last switch
   var switches = 0
   let tick = Atomic<UInt64>(.max)  // when the next tick is due; .max: it does not run

@@ -120,7 +120,23 @@ public enum Scheduler {
     if state == .running || state == .dead { return nil }
     thread.stateWord.store(ThreadState.running.rawValue, ordering: .sequentiallyConsistent)
     if thread.onProcessor { return Kick.none }  // on its way to sleep: it will see that it need not
-    return enqueue(thread)
+    let kick = enqueue(thread)
+    if kick.processor < 0 { preempt(by: thread) }
+    return kick
+  }
+
+  /// `thread` was woken and waits on this vCPU: where the current one has had it for a while, it is the other's turn, so
+  /// that who slept need not wait for the end of a time slice. Lock held.
+  private static func preempt(by thread: Thread) {
+    guard let vcpu = unsafe arch_carrier().pointee.vcpu, let current = unsafe arch_carrier().pointee.current else {
+      return
+    }
+    let nice = unsafe Borrowed<Thread>(bits: current).with { $0.nice }
+    unsafe Processor.with(Int(vcpu.pointee.id)) { processor in
+      guard arch_cycles() &- processor.switchedInCycles > preemptionCycles, thread.nice <= nice else { return }
+      processor.mustYield = true
+      unsafe arch_store32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 1)
+    }
   }
 
   // MARK: placing
@@ -252,6 +268,11 @@ func kick(_ vcpu: UnsafeMutablePointer<machine_vcpu>, onlyIfIdle: Bool = false) 
 extension Scheduler {
   /// On the way out of the kernel: the tick, if it is due. Ends a used-up time slice, and lets idle vCPUs have what waits.
   static func tick(_ id: Int) {
+    let mustYield = Processor.with(id) { processor in
+      defer { processor.mustYield = false }
+      return processor.mustYield
+    }
+    if mustYield { return yield() }
     let now = Clock.monotonic()
     let (isOver, hasWork) = Processor.with(id) { processor -> (Bool, Bool) in
       let due = processor.tick.load(ordering: .relaxed)

@@ -8,7 +8,9 @@ extension Scheduler {
     let current = Thread.current
     let next = Processor.withCurrent { processor in current.with { leave($0, processor) } }
     switch next {
-    case .stay: unlock()
+    case .stay:
+      RCU.pass(Processor.currentID)
+      unlock()
     case .to(let thread):
       let (from, to) = unsafe current.with { old in thread.with { new in unsafe (savedSlot(old), new.savedStack) } }
       unsafe arch_carrier().pointee.vcpu.pointee.current = thread.bits
@@ -90,9 +92,11 @@ extension Scheduler {
     }
   }
   private static func account(_ thread: Thread) {
-    let used = Clock.monotonic() &- thread.switchedIn
+    let now = Clock.monotonic()
+    let used = now &- thread.switchedIn
     thread.runtime &+= used
     Processor.withCurrent { processor in
+      processor.now = now
       processor.busy &+= used
       processor.switches &+= 1
     }
@@ -114,7 +118,14 @@ extension Scheduler {
       unsafe carrier.pointee.stack_top = thread.stack.top
       thread.onProcessor = true
       unsafe thread.processor = Int(vcpu.pointee.id)
-      thread.switchedIn = Clock.monotonic()
+      thread.switchedIn = unsafe Processor.with(Int(vcpu.pointee.id)) { processor in
+        // What the switch has cost so far is this thread's.
+        let now = processor.now != 0 ? processor.now : Clock.monotonic()
+        processor.now = 0
+        processor.mustYield = false
+        processor.switchedInCycles = arch_cycles()
+        return now
+      }
       let looks = thread.vectors != nil && thread.sampledSecond != MemorySampling.second
       if thread.interruption.load(ordering: .relaxed) != 0 || thread.space.wantsCarrier || looks {
         unsafe arch_store32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 1)
@@ -265,7 +276,10 @@ extension Scheduler {
     unsafe vcpu.pointee.current = nil
     unsafe carrier.pointee.current = nil
     unsafe _ = arch_exchange32(pending, 0)
-    Processor.with(id) { $0.tick.store(.max, ordering: .relaxed) }
+    Processor.with(id) { processor in
+      processor.tick.store(.max, ordering: .relaxed)
+      processor.now = 0
+    }
     unsafe vcpu.pointee.idle = 1
     RCU.pass(id)
     if RCU.hasEnded || Posts.isWaiting { unsafe arch_store32(pending, 1) }
