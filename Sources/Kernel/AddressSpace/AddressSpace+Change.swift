@@ -64,7 +64,11 @@ extension AddressSpace {
         let isNewData = new.contains(.write) && !area.flags.contains(.write) && !new.contains(.shared)
         if isNewData, UInt(state.areas.totals.data) + (high - at) >> 12 > limits.data >> 12 { throw .noMemory }
         if state.areas.count + 2 > maximumAreas { throw .noMemory }
-        if new.contains(.write) { area.mapping?.wasWritable = true }
+        // What the guest may write is the file's own text, not what patches made of it.
+        if new.contains(.write), let mapping = area.mapping, mapping.file != nil {
+          mapping.wasWritable = true
+          if mapping.image != nil { try restoreText(&state, mapping) }
+        }
         try releaseStubs(&state, at, high)
         try state.areas.reserve()
         try AddressLayout.forUsableParts(at, high) { (part, size) throws(Errno) in
