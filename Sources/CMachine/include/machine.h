@@ -50,7 +50,9 @@ struct machine_carrier {
   void *entry_argument;                  // 64
   void (*entry)(void *);                 // 72: what a service thread runs
   struct machine_carrier *next;          // 80: in its space's list, or the free list
-  void *vector_owner;                    // 88: the Thread whose vector state is live in this carrier's registers
+  void *vector_owner;                    // 88: the area that this carrier's registers were saved to last, as they still are
+  uint64_t vector_components;            // what of them was in use then
+  uint32_t vector_keys, vector_unused;   // and the protection keys
   uint64_t oopses;
   uint64_t ranks;                        // checked kernel: a bit for each rank held
   uint64_t interrupts, kernel_interrupts, window_restarts;
@@ -110,6 +112,7 @@ int arch_set_fs_checked(uint64_t base);
 void arch_vector_save(void *area, uint64_t mask);
 void arch_vector_save_compact(void *area, uint64_t mask);
 void arch_vector_restore(const void *area, uint64_t mask);
+void arch_vector_restore_quick(const void *area, uint32_t what);
 
 struct machine_fixup { uint64_t fault, resume; };
 

@@ -142,7 +142,7 @@ extension Scheduler {
     if tick != .max { Timers.arm(tick) }
     current.with { thread in
       if let vectors = thread.vectors {
-        vectors.restore()
+        vectors.resume()
         arch_set_fs(thread.threadPointer)
       }
     }

@@ -44,9 +44,12 @@ TEST(three_pairs_of_threads, CPUS) {
 TEST(threads_in_a_storm, CPUS) {
   int *word = shared_pages(1);
   timer_storm(50);
-  pingpong_threads(private_side, word, 1, rounds());
-  finished(word, 1, rounds());
-  CHECK(storm_signals > 0);
+  for (int again = 0; again < 1000 && storm_signals < 20; again++) {
+    *word = 0;
+    pingpong_threads(private_side, word, 1, rounds());
+    finished(word, 1, rounds());
+  }
+  CHECK(storm_signals >= 20);
 }
 
 TEST(processes, FORKS | CPUS) {
