@@ -128,6 +128,8 @@ MACHINE_INLINE void arch_prefault(uint64_t address) { (void)*(volatile const uin
 MACHINE_INLINE uint32_t arch_host_cpu(void) { uint64_t v; __asm__ volatile("rdpid %0" : "=r"(v)); return (uint32_t)v & 0xfff; }
 MACHINE_INLINE uint64_t arch_frame_address(void) { return (uint64_t)__builtin_frame_address(0); }
 MACHINE_INLINE uint64_t arch_component_mask(void) { uint32_t l, h; __asm__ volatile("xgetbv" : "=a"(l), "=d"(h) : "c"(0)); return (uint64_t)h << 32 | l; }
+MACHINE_INLINE uint64_t arch_components_in_use(void) { uint32_t l, h; __asm__ volatile("xgetbv" : "=a"(l), "=d"(h) : "c"(1)); return (uint64_t)h << 32 | l; }
+MACHINE_INLINE uint32_t arch_keys(void) { uint32_t v, d; __asm__ volatile("rdpkru" : "=a"(v), "=d"(d) : "c"(0)); return v; }
 struct machine_cpuid { uint32_t a, b, c, d; };
 MACHINE_INLINE struct machine_cpuid arch_cpuid(uint32_t leaf, uint32_t sub) {
   struct machine_cpuid r; __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(sub)); return r;

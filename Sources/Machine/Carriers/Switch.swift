@@ -87,7 +87,7 @@ extension Scheduler {
 
   private static func save(_ thread: Thread) {
     if let vectors = thread.vectors {
-      vectors.save()
+      vectors.leave()
       thread.threadPointer = arch_get_fs()
     }
   }

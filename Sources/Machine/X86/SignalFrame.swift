@@ -108,8 +108,7 @@ extension Thread {
     new.how = UInt64(MACHINE_FRAME_FULL)
     registers = new
     // As on Linux, a handler begins with the initial vector state.
-    self.vectors?.reset()
-    self.vectors?.restore()
+    self.vectors?.begin()
   }
 
   /// rt_sigreturn(2): the registers and the vector state of the frame that the handler leaves. Errors: EFAULT.

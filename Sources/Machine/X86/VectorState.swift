@@ -15,10 +15,11 @@ import CMachine
   /// Where it was saved last.
   private var carrier: UnsafeMutablePointer<machine_carrier>?
 
+  @inline(__always) func save() { unsafe arch_vector_save_compact(area, vectorMask) }
   /// By the switch away from the thread: its state stays in the carrier's registers too, until another's is loaded there.
-  @inline(__always) func save() {
+  @inline(__always) func leave() {
     let carrier = unsafe arch_carrier()
-    unsafe arch_vector_save_compact(area, vectorMask)
+    save()
     unsafe carrier.pointee.vector_owner = area
     unsafe carrier.pointee.vector_components = components
     unsafe carrier.pointee.vector_keys = keys
@@ -35,10 +36,35 @@ import CMachine
     guard unsafe owner != nil && canBeQuick(components, old) && carrier.pointee.vector_keys == keys else {
       return unsafe arch_vector_restore(area, vectorMask)
     }
+    unsafe arch_vector_restore_quick(area, Self.difference(components, old))
+  }
+  /// What `arch_vector_restore_quick` has to do for `new` where `old` is in the registers.
+  private static func difference(_ new: UInt64, _ old: UInt64) -> UInt32 {
     var what: UInt32 = 0
-    if unsafe components & maskRegisters != 0 { what |= 1 } else if old & maskRegisters != 0 { what |= 2 }
-    if unsafe components & upperVectors != 0 { what |= 4 } else if old & upperVectors != 0 { what |= 8 }
-    unsafe arch_vector_restore_quick(area, what)
+    if new & maskRegisters != 0 { what |= 1 } else if old & maskRegisters != 0 { what |= 2 }
+    if new & upperVectors != 0 { what |= 4 } else if old & upperVectors != 0 { what |= 8 }
+    return what
+  }
+  /// The initial state becomes the live one, as a signal handler begins. What was live has just been saved here.
+  func begin() {
+    guard let initial = unsafe vectorInitialArea, unsafe !losesVectors else { return }
+    let old = components
+    if unsafe isQuick && old & ~0x2e6 == 0 {
+      unsafe arch_vector_restore_quick(initial, Self.difference(2, old))
+    } else {
+      unsafe arch_vector_restore(initial, vectorMask)
+    }
+  }
+  /// Makes the area, which has the standard form, live. Returns false where the processor refuses it.
+  func load() -> Bool {
+    let new = components
+    if unsafe isQuick && isStandardSame && canBeQuick(new, arch_components_in_use())
+      && (keysOffset == 0 || new & 0x200 == 0 || keys == arch_keys())
+    {
+      unsafe arch_vector_restore_quick(area, Self.difference(new, .max))
+      return true
+    }
+    return unsafe arch_vector_restore_checked(area, vectorMask) == 0
   }
   @inline(__always) func restore() {
     if unsafe losesVectors { return }
@@ -49,8 +75,8 @@ import CMachine
   private var components: UInt64 { unsafe area.load(fromByteOffset: 512, as: UInt64.self) }
   /// PKRU, whose place is zeroed memory where it is not in use.
   private var keys: UInt32 { unsafe keysOffset == 0 ? 0 : area.load(fromByteOffset: keysOffset, as: UInt32.self) }
-  private var maskRegisters: UInt64 { 1 << 5 }
-  private var upperVectors: UInt64 { 1 << 7 }
+  private static var maskRegisters: UInt64 { 1 << 5 }
+  private static var upperVectors: UInt64 { 1 << 7 }
   /// Whether `new` can be loaded by hand where `old` is in the registers: no x87 in either; of the first sixteen vectors
   /// only the lower half's lower half; and protection keys, which nobody has changed.
   @inline(__always) private func canBeQuick(_ new: UInt64, _ old: UInt64) -> Bool {
@@ -64,6 +90,8 @@ import CMachine
 nonisolated(unsafe) var vectorMask: UInt64 = 0
 nonisolated(unsafe) private var isQuick = false  // written at boot, as the others
 nonisolated(unsafe) private var keysOffset = 0
+/// The standard form has everything where the compacted one has it, and the processor says what is in use.
+nonisolated(unsafe) private var isStandardSame = false
 nonisolated(unsafe) private var losesVectors = false  // the negative control of the vector tests
 nonisolated(unsafe) var vectorAreaSize = 4096
 nonisolated(unsafe) private var vectorInitialArea: UnsafeMutableRawPointer? = nil
@@ -93,9 +121,11 @@ func prepareVectorState() {
 private func layOut() {
   let mask = unsafe vectorMask
   var at = 576, isAsKnown = mask & ~0x2e7 == 0 && mask & 4 != 0
+  var isSame = arch_cpuid(0xd, 1).a & 4 != 0
   for component in 2..<17 where mask &>> UInt64(component) & 1 != 0 {
     let leaf = arch_cpuid(0xd, UInt32(component))
     if leaf.c & 2 != 0 { at = (at + 63) & ~63 }
+    isSame = isSame && Int(leaf.b) == at
     switch component {
     case 5: isAsKnown = isAsKnown && at == 832
     case 7: isAsKnown = isAsKnown && at == 1408
@@ -105,6 +135,7 @@ private func layOut() {
     at += Int(leaf.a)
   }
   unsafe isQuick = isAsKnown
+  unsafe isStandardSame = isSame
 }
 
 /// The vector state in signal frames: sigreturn(2), and <asm/sigcontext.h> for the layout.
@@ -152,7 +183,6 @@ extension Thread {
     }
     let area = unsafe vectors.area
     try withoutSwitch { () throws(Errno) in
-      vectors.reset()
       unsafe try userCopy(to: area, from: UnsafeRawPointer(bitPattern: address), 512, user: address)
       let magic = unsafe area.load(fromByteOffset: 464, as: UInt32.self)
       let stated = unsafe Int(area.load(fromByteOffset: 480, as: UInt32.self))
@@ -161,6 +191,9 @@ extension Thread {
         let closing = try UserPointer<UInt32>(address &+ UInt(stated)).copyIn()
         isExtended = closing == UInt32(FP_XSTATE_MAGIC2)
         if isExtended {
+          if unsafe stated < vectorAreaSize {
+            unsafe (area + stated).initializeMemory(as: UInt8.self, repeating: 0, count: vectorAreaSize - stated)
+          }
           unsafe try userCopy(
             to: area + 512, from: UnsafeRawPointer(bitPattern: address &+ 512), stated - 512, user: address &+ 512)
         }
@@ -171,7 +204,7 @@ extension Thread {
       let mxcsr = unsafe area.load(fromByteOffset: 24, as: UInt32.self)
       unsafe area.storeBytes(of: mxcsr & 0xffff, toByteOffset: 24, as: UInt32.self)
     }
-    if unsafe arch_vector_restore_checked(area, vectorMask) != 0 {
+    if !vectors.load() {
       vectors.reset()
       vectors.restore()
       throw .fault
