@@ -204,11 +204,13 @@ def test_vi(session):
     vi = "busybox vi" if session.kind == "native" else "vi"
     session.prompt()
     session.send(f"{vi} /tmp/guest-vi-$$\r")
-    session.child.expect("~")
-    time.sleep(0.3)
-    for keys in ["i", "first line\r", "second", "\x1b", ":wq\r"]:
+    # An escape and what follows it too soon are one key: every step is seen on the screen first. The status line says
+    # in which mode the editor is.
+    session.child.expect("- /tmp/guest-vi")
+    for keys, seen in [("i", "I /tmp/guest-vi"), ("first line\r", "2;1H"), ("second", "second"), ("\x1b", "- /tmp/guest-vi")]:
         session.send(keys)
-        time.sleep(0.2)
+        session.child.expect(seen)
+    session.send(":wq\r")
     session.prompt()
     assert session.line("cat /tmp/guest-vi-$$; rm /tmp/guest-vi-$$") == "first line\nsecond\n"
 
