@@ -81,13 +81,12 @@ TEST(wrong_end) {
 
 TEST(sigpipe, FORKS) {
   open_pipe(0);
+  close(ends[0]);
   pid_t pid = SYS(fork());
   if (pid == 0) {
-    close(ends[0]);
     signal(SIGPIPE, SIG_DFL);
     _exit(write(ends[1], "x", 1) ? 1 : 2);
   }
-  close(ends[0]);
   CHECK_EQ(wait_status(pid), SIGPIPE);
   close(ends[1]);
 }
