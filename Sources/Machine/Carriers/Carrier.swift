@@ -110,8 +110,8 @@ func setSignalStack(_ carrier: UnsafeMutablePointer<machine_carrier>) {
 
 /// Reads one word of each cluster that every process touches: one read maps the 16 pages around it (docs/memory.md).
 private func warmUp() {
-  var at = unsafe KernelMemory.hotStart
-  while unsafe at < KernelMemory.hotEnd {
+  var at = unsafe KernelImage.data.lowerBound
+  while unsafe at < KernelImage.data.upperBound {
     arch_prefault(UInt64(at))
     at &+= 65536
   }

@@ -19,8 +19,6 @@ enum KernelMemory {
   static var slotCount: UInt { 16384 }
   static var heap: UInt { slots + slotCount * UInt(MACHINE_SLOT_SIZE) }
   static var cache: UInt { unsafe base + size / 2 }
-  static var hotStart: UInt { base }
-  static var hotEnd: UInt { base + 1 << 18 }
 
   // MARK: the bound: `mem=`
 
