@@ -59,6 +59,9 @@ let package = Package(
             "-nostartfiles", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-static",
             "-Xlinker", "--entry=_start", "-Xlinker", "--image-base=0x680000000000",
             "-Xclang-linker", "-fuse-ld=lld", "-Xlinker", "-z", "-Xlinker", "noexecstack",
+            // Two segments, each at a multiple of 2 MiB: what is read only, for one large page, and what is shared.
+            "-Xlinker", "--no-rosegment", "-Xlinker", "-z", "-Xlinker", "norelro", "-Xlinker", "-z", "-Xlinker",
+            "separate-loadable-segments", "-Xlinker", "-z", "-Xlinker", "max-page-size=0x200000",
           ], release)
       ]),
     .executableTarget(

@@ -75,6 +75,8 @@ struct machine_words {
   uint32_t work;                         // futex: workers wait while it is zero
 };
 extern struct machine_words machine_words_storage;
+#define MACHINE_LOW_PAGES 4096           // of the heap, whose slab classes lie here: Slab.swift
+extern uint8_t machine_low_page_classes[MACHINE_LOW_PAGES];
 
 #if defined(KERNEL_IMAGE)
 #define MACHINE_INLINE static inline __attribute__((always_inline))
@@ -163,6 +165,7 @@ MACHINE_INLINE uint32_t *_Nonnull machine_children(void) { return &machine_words
 MACHINE_INLINE uint32_t *_Nonnull machine_work(void) { return &machine_words_storage.work; }
 MACHINE_INLINE uint32_t *_Nonnull machine_stopped(void) { return &machine_words_storage.stopped; }
 MACHINE_INLINE uint32_t *_Nonnull machine_power_off(void) { return &machine_words_storage.power_off; }
+MACHINE_INLINE uint8_t *_Nonnull machine_low_page_class(uintptr_t page) { return &machine_low_page_classes[page]; }
 MACHINE_INLINE struct machine_vcpu *_Nonnull machine_vcpu_at(uint32_t id) { return &machine_vcpus[id % MACHINE_MAXIMUM_VCPUS]; }
 // A vCPU's slab lists as pointers: C arrays import as tuples.
 MACHINE_INLINE uintptr_t *_Nonnull machine_slab_free(struct machine_vcpu *_Nonnull v) { return (uintptr_t *)v->slab_free; }

@@ -71,7 +71,7 @@ extension Task {
     var file = request.file
     var path = request.path
     for _ in 0..<6 {
-      let head = try file.file.bytes(at: 0, count: Script.lineLimit)
+      let head = try file.file.bytes(at: 0, count: ProgramFile.headSize)
       guard let script = try Script(head) else {
         let program = try ProgramFile(file, head: head)
         let ignoresModes = file.file.path.map { $0.mount.has(MS_NOSUID) } ?? true
@@ -91,7 +91,7 @@ extension Task {
   private func openInterpreter(_ program: ProgramFile) throws(Errno) -> ProgramFile? {
     guard let path = try program.interpreterPath() else { return nil }
     let file = try openExecutable(AT_FDCWD, path)
-    let head = try file.file.bytes(at: 0, count: Script.lineLimit)
+    let head = try file.file.bytes(at: 0, count: ProgramFile.headSize)
     do throws(Errno) { return try ProgramFile(file, head: head) } catch {
       throw error == .notExecutable ? Errno(ELIBBAD) : error
     }
@@ -181,7 +181,7 @@ extension Task {
     let stack = InitialStack(
       arguments: plan.arguments, fileName: plan.path, program: program, headerCount: plan.program.image.headerCount,
       interpreterBase: base, credentials: plan.credentials.credentials, isSecure: plan.credentials.isSecure)
-    let pointer = try stack.write(to: space, below: top, shift: placement.stackShift)
+    let pointer = try stack.write(to: space, below: top, placement)
     resetContext()
     enterProgram(at: entry, stack: pointer)
   }

@@ -15,7 +15,7 @@ struct InitialStack {
 
   /// Writes strings, auxiliary vector, environment, argv and argc below `top`, in Linux's order, and notes in `space` where
   /// they are. Returns the stack pointer. Errors: EFAULT, ENOMEM.
-  func write(to space: AddressSpace, below top: UInt, shift: UInt) throws(Errno) -> UInt {
+  func write(to space: AddressSpace, below top: UInt, _ placement: Placement) throws(Errno) -> UInt {
     // From the top: a null word, the file's name, the environment's strings, the arguments'.
     var at = top - 8
     let nameAddress = at - UInt(fileName.count + 1)
@@ -29,13 +29,11 @@ struct InitialStack {
     space.commandLine = firstArgument..<environment
     space.environment = environment..<nameAddress
 
-    at = (at - shift) & ~15
+    at = (at - placement.stackShift) & ~15
     let platform = at - 8
     try UserPointer<UInt8>(platform).copyOut(Array("x86_64\0".utf8))
     let random = platform - 16
-    let bytes = try KernelBuffer(count: 16)
-    HostRandom.fill(bytes.bytes)
-    try UserPointer<UInt8>(random).copyOut(bytes.bytes)
+    try UserPointer<UInt64>(random).copyOut(placement.secret)
 
     space.auxiliary = auxiliary(random: random, name: nameAddress, platform: platform)
     var words: [UInt] = []

@@ -9,7 +9,7 @@ struct Script {
   /// What of a file is looked at (Linux's BINPRM_BUF_SIZE).
   static var lineLimit: Int { 256 }
 
-  /// Nil where `bytes`, the file's first 256, do not begin with `#!`. Errors: ENOEXEC for a line without an interpreter, or
+  /// Nil where `bytes`, the file's first 256 or more, do not begin with `#!`. Errors: ENOEXEC for a line without an interpreter, or
   /// with one that may be cut short.
   init?(_ bytes: [UInt8]) throws(Errno) {
     guard bytes.count >= 2, bytes[0] == 35, bytes[1] == 33 else { return nil }

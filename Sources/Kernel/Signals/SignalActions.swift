@@ -29,7 +29,13 @@ public final class SignalActions {
   public init() {}
   /// For a child without CLONE_SIGHAND.
   public init(copying other: SignalActions) {
-    for signal in 1...Signal.count { _ = set(signal, other.action(signal)) }
+    let copied = other.table.withLock { theirs in
+      (theirs.actions, other.ignored.load(ordering: .relaxed), other.handled.load(ordering: .relaxed))
+    }
+    table.withLock { $0.actions = copied.0 }
+    ignored.store(copied.1, ordering: .relaxed)
+    handled.store(copied.2, ordering: .relaxed)
+    silent.store(UInt64(copied.0[Int(SIGCHLD) - 1].flags), ordering: .relaxed)
   }
 
   public func action(_ signal: Int32) -> SignalAction {
@@ -61,12 +67,13 @@ public final class SignalActions {
   /// execve(2): handlers become SIG_DFL, what is ignored stays so.
   public func reset() {
     table.withLock { table in
-      for signal in 1...Signal.count {
+      for i in 0..<Int(Signal.count) {
         var action = SignalAction()
-        if table.actions[Int(signal) - 1].isIgnore { action.handler = 1 }
-        table.actions[Int(signal) - 1] = action
-        note(signal, action)
+        if table.actions[i].isIgnore { action.handler = 1 }
+        table.actions[i] = action
       }
+      handled.store(0, ordering: .relaxed)
+      silent.store(0, ordering: .relaxed)
     }
   }
   /// CLONE_CLEAR_SIGHAND: handlers become SIG_DFL.

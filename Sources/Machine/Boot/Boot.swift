@@ -22,7 +22,7 @@ public func bootMachine(_ stack: UnsafeRawPointer, start: @escaping @convention(
   }
   StandardStreams.occupy()
   let size = mapKernelMemory()
-  unsafe moveImage()
+  KernelImage.move()
   // From here on globals are shared memory.
   unsafe KernelMemory.size = size
   unsafe hostAuxiliary = auxiliary
@@ -37,7 +37,7 @@ public func bootMachine(_ stack: UnsafeRawPointer, start: @escaping @convention(
   unsafe arch_call_on(UInt64(UInt(bitPattern: carrier)) + UInt64(MACHINE_PARK_STACK_TOP), { bootOnStack($0) }, nil)
 }
 
-private func fail(_ what: StaticString) -> Never {
+func fail(_ what: StaticString) -> Never {
   unsafe Report.write("martlet: ")
   Report.write(what)
   Report.write("\n")
@@ -86,24 +86,6 @@ private func mapKernelMemory() -> UInt {
   _ = hostCall(__NR_madvise, Int(KernelMemory.base), Int(size), Int(MADV_DONTDUMP))
   unsafe machineDescriptor = Int32(truncatingIfNeeded: descriptor)
   return size
-}
-
-/// Moves the image's writable segments into the memfd, at its start, and maps them over themselves.
-private func moveImage() {
-  let base = unsafe UnsafeRawPointer(bitPattern: UInt(address_of___ehdr_start())).unsafelyUnwrapped
-  let header = unsafe base.load(as: Elf64_Ehdr.self)
-  let descriptor = unsafe Int(machineDescriptor)
-  for i in 0..<Int(header.e_phnum) {
-    let segment = unsafe base.load(
-      fromByteOffset: Int(header.e_phoff) + i * Int(header.e_phentsize), as: Elf64_Phdr.self)
-    guard segment.p_type == UInt32(PT_LOAD), segment.p_flags & UInt32(PF_W) != 0 else { continue }
-    let start = Int(segment.p_vaddr) & ~4095, end = (Int(segment.p_vaddr + segment.p_memsz) + 4095) & ~4095
-    let offset = start - Int(bitPattern: base)
-    if offset + end - start > 16 << 20 { fail("the kernel image is too large") }
-    check(hostCall(__NR_pwrite64, descriptor, start, end - start, offset), "pwrite")
-    let flags = MAP_SHARED | MAP_FIXED
-    check(hostCall(__NR_mmap, start, end - start, Int(PROT_READ | PROT_WRITE), Int(flags), descriptor, offset), "mmap")
-  }
 }
 
 /// On the first carrier's park stack: everything up to the second thread.

@@ -75,5 +75,6 @@ nonisolated(unsafe) var blankCount = 0
 /// Tells the reaper, which may have found no child, that there is one.
 func noteChild() {
   unsafe arch_store32(machine_children(), arch_load32(machine_children()) &+ 1)
-  unsafe hostFutexWake(machine_children())
+  arch_fence()
+  if reaperIsIdle.load(ordering: .relaxed) { unsafe hostFutexWake(machine_children()) }
 }

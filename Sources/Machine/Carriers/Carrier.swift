@@ -72,6 +72,7 @@ func spawn(_ carrier: UnsafeMutablePointer<machine_carrier>, _ kind: CloneKind) 
   let exists = unsafe withUnsafeMutablePointer(to: &carrier.pointee.exists) { unsafe Int(bitPattern: $0) }
   let result = unsafe hostCall(__NR_clone, Int(kind.flags), Int(stack), tid, exists, 0)
   if result > 0 {
+    unsafe carrier.pointee.pin = arch_carrier().pointee.pin  // inherited
     unsafe carrier.pointee.pid = kind == .thread ? arch_carrier().pointee.pid : Int32(truncatingIfNeeded: result)
   }
   unsafe _ = hostCall(__NR_rt_sigprocmask, Int(SIG_SETMASK), address(&old), 0, 8)
@@ -110,8 +111,8 @@ func setSignalStack(_ carrier: UnsafeMutablePointer<machine_carrier>) {
 
 /// Reads one word of each cluster that every process touches: one read maps the 16 pages around it (docs/memory.md).
 private func warmUp() {
-  var at = unsafe KernelMemory.hotStart
-  while unsafe at < KernelMemory.hotEnd {
+  var at = unsafe KernelImage.data.lowerBound
+  while unsafe at < KernelImage.data.upperBound {
     arch_prefault(UInt64(at))
     at &+= 65536
   }

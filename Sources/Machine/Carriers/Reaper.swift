@@ -4,6 +4,7 @@ import Synchronization
 
 /// Root's service thread that waits for host processes. An orderly end frees the carriers' slots; a process killed from
 /// outside takes its threads' registers with it, so they die on root's carriers.
+let reaperIsIdle = Atomic<Bool>(false)
 enum Reaper {
   static func run() -> Never {
     while true {
@@ -14,7 +15,10 @@ enum Reaper {
         ended(Int32(truncatingIfNeeded: process), status)
       } else {
         // No child at all, or a signal: wait for the next process to be made.
-        if process == -Int(ECHILD) { unsafe hostFutexWait(machine_children(), made) }
+        guard process == -Int(ECHILD) else { continue }
+        reaperIsIdle.store(true, ordering: .sequentiallyConsistent)
+        unsafe hostFutexWait(machine_children(), made)
+        reaperIsIdle.store(false, ordering: .relaxed)
       }
     }
   }
@@ -36,7 +40,6 @@ enum Reaper {
     Posts.release(space)
     Scheduler.unlock()
     unsafe spaceWaiters.unsafelyUnwrapped.wakeAll()
-    unsafe kick(machine_vcpu_at(0))
   }
 
   /// Lock held.

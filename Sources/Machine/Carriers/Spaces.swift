@@ -15,6 +15,8 @@ enum SpacePool {
     space.isWiped = false
     return space
   }
+  /// Whether one that is wiped now may find room; a guess, without the lock.
+  static var hasRoom: Bool { unsafe pooledCount < target }
   /// Takes a wiped space in. Returns false where there are enough.
   static func put(_ space: HostSpace) -> Bool {
     guard unsafe pooledCount < target else { return false }
@@ -91,9 +93,10 @@ extension HostSpace {
     var found: HostSpace?
     Scheduler.lock()
     found = SpacePool.take()
+    let isLow = unsafe pooledCount < SpacePool.target / 2
     Scheduler.unlock()
     if let found {
-      requestSpaces()
+      if isLow { requestSpaces() }  // else the ones that end come back
       return found
     }
     let waiters = unsafe spaceWaiters.unsafelyUnwrapped
@@ -173,8 +176,10 @@ extension HostSpace {
     if result >= 0 { unsafe kickIdle() }
   }
 
-  /// Wipes the address space that the caller, its last thread, runs in; when the caller leaves it, it serves again.
+  /// Wipes the address space that the caller, its last thread, runs in; when the caller leaves it, it serves again. Where
+  /// there are enough it is left to the end of its process.
   public func wipeForReuse() {
+    guard SpacePool.hasRoom else { return }
     do throws(Errno) {
       try HostMemory.wipe()
       isWiped = true

@@ -137,6 +137,7 @@ extension Scheduler {
     }
     unlock()
     dead?.release()
+    Posts.drain()
     RCU.drain()
     MemorySampling.noteActivity()
     if tick != .max { Timers.arm(tick) }
@@ -166,21 +167,23 @@ extension Scheduler {
       let vcpu = unsafe carrier.pointee.vcpu.unsafelyUnwrapped
       let id = unsafe Int(vcpu.pointee.id)
       let space = unsafe Borrowed<HostSpace>(bits: carrier.pointee.space.unsafelyUnwrapped)
-      let dead = Processor.with(id) { processor -> Borrowed<Thread>? in
-        defer { processor.dead = nil }
-        return processor.dead
-      }
-      if let dead {  // nobody stands on its stack any more
-        unlock()
-        dead.release()
-        lock()
-      }
       if next == nil { next = Processor.with(id) { takeNext($0) ?? steal(for: $0) } }
       let isDying = space.with { $0.isDying }
       guard let chosen = next else {
         if isDying {
           giveBaton(vcpu, to: rootCarrier(id), thread: nil)
           leave(space)
+        }
+        // Where the baton goes on, whoever gets it does this: his process has touched all that it takes.
+        let dead = Processor.with(id) { processor -> Borrowed<Thread>? in
+          defer { processor.dead = nil }
+          return processor.dead
+        }
+        if let dead {  // nobody stands on its stack any more
+          unlock()
+          dead.release()
+          lock()
+          continue
         }
         if space.with({ $0.takeWish() }) {
           // A thread waits for a carrier elsewhere: this one, once root holds the baton.

@@ -46,8 +46,8 @@ open class Thread: Listed {
   #if CHECKED
   final var heldMutexes = HeldMutexes()
   #endif
-  /// The second of `MemorySampling` in which it looked last.
-  final var sampledSecond: UInt64 = 0
+  /// The second of `MemorySampling` in which it looked last, or was made.
+  final var sampledSecond = MemorySampling.second
   /// The last fault, for the fault path: what the host said.
   public final var fault = FaultInformation()
 

@@ -8,6 +8,14 @@ public enum HostRandom {
     unsafe _ = withUnsafeMutablePointer(to: &value) { p in unsafe hostCall(__NR_getrandom, Int(bitPattern: p), 8, 0) }
     return value
   }
+  /// Several at once.
+  public static func words<let count: Int>() -> InlineArray<count, UInt64> {
+    var values = InlineArray<count, UInt64>(repeating: 0)
+    unsafe _ = withUnsafeMutablePointer(to: &values) { p in
+      unsafe hostCall(__NR_getrandom, Int(bitPattern: p), count &* 8, 0)
+    }
+    return values
+  }
   /// Fills all of `bytes`.
   public static func fill(_ bytes: KernelBytes) {
     var done = 0

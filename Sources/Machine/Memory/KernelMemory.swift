@@ -5,22 +5,21 @@ import Synchronization
 /// Kernel memory: one sparse memfd, mapped shared at one address in every host process (docs/address-map.md).
 ///
 ///     0        the image's .data and .bss
-///     16 MiB   a byte for each 64 KiB chunk of the heap: its slab class
 ///     32 MiB   the lengths of large runs, in chunks
-///     64 MiB   hot memory: vCPU blocks and the first carriers' slots and stacks
-///     …        carriers' slots, then the heap, growing up; the page cache's extents in the upper half
+///     64 MiB   carriers' slots
+///     2 GiB    a byte for each page of the heap: its slab class
+///     4 GiB    the heap, growing up; the page cache's extents in the upper half
 enum KernelMemory {
   static var base: UInt { 0x4000_0000_0000 }
   static var chunkShift: UInt { 16 }
   static var chunkSize: UInt { 1 << 16 }
   nonisolated(unsafe) static var size: UInt = 1 << 44  // SAFETY: written at boot
-  static var chunkMap: UInt { base + 16 << 20 }
+  static var runLengths: UInt { base + 32 << 20 }
   static var slots: UInt { base + 64 << 20 }
   static var slotCount: UInt { 16384 }
-  static var heap: UInt { slots + slotCount * UInt(MACHINE_SLOT_SIZE) }
+  static var pageMap: UInt { base + 2 << 30 }
+  static var heap: UInt { base + 4 << 30 }
   static var cache: UInt { unsafe base + size / 2 }
-  static var hotStart: UInt { base }
-  static var hotEnd: UInt { base + 1 << 18 }
 
   // MARK: the bound: `mem=`
 

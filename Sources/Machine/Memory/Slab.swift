@@ -3,8 +3,10 @@ import CMachine
 import Synchronization
 
 // The allocator: slabs by size class, cut from 64 KiB chunks, with a free list for each vCPU and a depot behind them for
-// what is freed elsewhere than it is allocated. Usable before anything else. The baton serialises a vCPU's list: only its
-// holder runs kernel code, and the kernel is not preempted. Service threads allocate nothing.
+// what is freed elsewhere than it is allocated. A page has objects of one class, a chunk pages of any: what a process
+// consists of lies together, since each chunk that a new host process touches costs a fault. Usable before anything else.
+// The baton serialises a vCPU's list: only its holder runs kernel code, and the kernel is not preempted. Service threads
+// allocate nothing.
 
 // 16-byte steps to 256 (classes 0…15), then powers of two to 32 KiB (16…22).
 private var classCount: Int { 23 }
@@ -20,7 +22,8 @@ private let largeRun: UInt8 = 255
 private struct Depot: ~Copyable {
   /// Chains of one batch each: the first word of the first object leads on within it, the second to the next chain.
   var chains: InlineArray<24, UInt> = InlineArray(repeating: 0)
-  var cursor: InlineArray<24, UInt> = InlineArray(repeating: 0)  // within the chunk being cut
+  /// Within the chunk being cut: the first is for all classes of up to a page, each larger one has its own.
+  var cursor: InlineArray<24, UInt> = InlineArray(repeating: 0)
   var heapEnd: UInt = KernelMemory.heap
   /// Free runs by length in chunks, for lengths below 64; longer ones under 0.
   var runs: InlineArray<64, UInt> = InlineArray(repeating: 0)
@@ -31,15 +34,15 @@ nonisolated(unsafe) private var depot = Depot()
   // SAFETY: an address within the heap, which is mapped whole.
   unsafe UnsafeMutablePointer(bitPattern: address).unsafelyUnwrapped
 }
-@inline(__always) private func chunkClass(_ address: UInt) -> UnsafeMutablePointer<UInt8> {
-  unsafe UnsafeMutablePointer(
-    bitPattern: KernelMemory.chunkMap &+ (address &- KernelMemory.heap) &>> KernelMemory.chunkShift
-  )
-  .unsafelyUnwrapped
+/// 1 + the class of the objects in a page, or `largeRun` at a large one's start. The first pages' lie with the hot data.
+@inline(__always) private func pageClass(_ address: UInt) -> UnsafeMutablePointer<UInt8> {
+  let page = (address &- KernelMemory.heap) &>> 12
+  if page < UInt(MACHINE_LOW_PAGES) { return unsafe machine_low_page_class(page) }
+  return unsafe UnsafeMutablePointer(bitPattern: KernelMemory.pageMap &+ page).unsafelyUnwrapped
 }
 @inline(__always) private func runLength(_ address: UInt) -> UnsafeMutablePointer<UInt32> {
   unsafe UnsafeMutablePointer(
-    bitPattern: KernelMemory.base &+ 32 << 20 &+ ((address &- KernelMemory.heap) &>> KernelMemory.chunkShift) &* 4
+    bitPattern: KernelMemory.runLengths &+ ((address &- KernelMemory.heap) &>> KernelMemory.chunkShift) &* 4
   )
   .unsafelyUnwrapped
 }
@@ -111,7 +114,7 @@ func slabAllocate(_ size: UInt, _ align: UInt) -> UnsafeMutableRawPointer? {
 
 func slabFree(_ pointer: UnsafeMutableRawPointer) {
   let address = UInt(bitPattern: pointer)
-  let c = unsafe chunkClass(address).pointee
+  let c = unsafe pageClass(address).pointee
   if c == largeRun {
     unsafe freeLarge(address)
     return
@@ -128,7 +131,7 @@ func slabFree(_ pointer: UnsafeMutableRawPointer) {
 /// Bytes that the caller may use at `pointer`.
 func slabUsableSize(_ pointer: UnsafeMutableRawPointer) -> UInt {
   let address = UInt(bitPattern: pointer)
-  let c = unsafe chunkClass(address).pointee
+  let c = unsafe pageClass(address).pointee
   return c == largeRun ? UInt(unsafe runLength(address).pointee) << KernelMemory.chunkShift : slabSize(Int(c) - 1)
 }
 
@@ -169,24 +172,24 @@ public func liveObjects() -> Int {
     unsafe countSlot(v, c).pointee = batch(c)
     return true
   }
-  if unsafe depot.cursor[c] & 65535 == 0 {
+  let cursor = size <= 4096 ? 0 : c
+  var start = unsafe depot.cursor[cursor]
+  if start & 65535 == 0 {
     guard let chunk = takeRun(1) else { return false }
-    unsafe chunkClass(chunk).pointee = UInt8(c &+ 1)
-    unsafe depot.cursor[c] = chunk
+    start = chunk
   }
-  let start = unsafe depot.cursor[c]
-  let limit = start & ~65535 &+ 65536 / size &* size
-  let end = min(limit, start &+ max(size, 4096 / size &* size))
-  var at = end, next: UInt = 0, count: UInt32 = 0
+  let count = max(size, 4096)
+  unsafe depot.cursor[cursor] = start &+ count
+  unsafe pageClass(start).update(repeating: UInt8(c &+ 1), count: Int(count &>> 12))
+  var at = start &+ count / size &* size, next: UInt = 0, objects: UInt32 = 0
   while at > start {
     at &-= size
     unsafe word(at).pointee = next
     next = at
-    count &+= 1
+    objects &+= 1
   }
-  unsafe depot.cursor[c] = end == limit ? 0 : end
   unsafe freeSlot(v, c).pointee = next
-  unsafe countSlot(v, c).pointee = count
+  unsafe countSlot(v, c).pointee = objects
   return true
 }
 
@@ -209,7 +212,7 @@ public func liveObjects() -> Int {
   lockDepot()
   defer { unlockDepot() }
   guard let run = takeRun((size &+ 65535) &>> 16) else { return nil }
-  unsafe chunkClass(run).pointee = largeRun
+  unsafe pageClass(run).pointee = largeRun
   return unsafe UnsafeMutableRawPointer(bitPattern: run)
 }
 
