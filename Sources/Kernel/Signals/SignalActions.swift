@@ -24,18 +24,14 @@ public final class SignalActions {
   private let table = SpinLock(Table(), rank: .leaf)
   private let ignored = Atomic<UInt64>(0)  // SIG_IGN
   private let handled = Atomic<UInt64>(0)  // neither SIG_IGN nor SIG_DFL
+  private let changed = Atomic<UInt64>(0)  // all others are as at first
   private let silent = Atomic<UInt64>(0)  // flags of SIGCHLD
 
   public init() {}
   /// For a child without CLONE_SIGHAND.
   public init(copying other: SignalActions) {
-    let copied = other.table.withLock { theirs in
-      (theirs.actions, other.ignored.load(ordering: .relaxed), other.handled.load(ordering: .relaxed))
-    }
-    table.withLock { $0.actions = copied.0 }
-    ignored.store(copied.1, ordering: .relaxed)
-    handled.store(copied.2, ordering: .relaxed)
-    silent.store(UInt64(copied.0[Int(SIGCHLD) - 1].flags), ordering: .relaxed)
+    let changed = other.changed.load(ordering: .relaxed)
+    for signal in 1...Signal.count where changed & Signal.bit(signal) != 0 { _ = set(signal, other.action(signal)) }
   }
 
   public func action(_ signal: Int32) -> SignalAction {
@@ -67,13 +63,13 @@ public final class SignalActions {
   /// execve(2): handlers become SIG_DFL, what is ignored stays so.
   public func reset() {
     table.withLock { table in
-      for i in 0..<Int(Signal.count) {
+      let changed = changed.load(ordering: .relaxed)
+      for signal in 1...Signal.count where changed & Signal.bit(signal) != 0 {
         var action = SignalAction()
-        if table.actions[i].isIgnore { action.handler = 1 }
-        table.actions[i] = action
+        if table.actions[Int(signal) - 1].isIgnore { action.handler = 1 }
+        table.actions[Int(signal) - 1] = action
+        note(signal, action)
       }
-      handled.store(0, ordering: .relaxed)
-      silent.store(0, ordering: .relaxed)
     }
   }
   /// CLONE_CLEAR_SIGHAND: handlers become SIG_DFL.
@@ -81,6 +77,7 @@ public final class SignalActions {
 
   private func note(_ signal: Int32, _ action: SignalAction) {
     let bit = Signal.bit(signal)
+    changed.bitwiseOr(bit, ordering: .relaxed)
     if action.isIgnore {
       ignored.bitwiseOr(bit, ordering: .relaxed)
     } else {
