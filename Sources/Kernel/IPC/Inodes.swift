@@ -14,7 +14,7 @@ final class PipeInode: Inode {
   }
   override var label: [UInt8] { Array("pipe:[\(number)]".utf8) }
   override var opensSpecialFiles: Bool { true }
-  override func open(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     if flags & O_ACCMODE == O_ACCMODE { throw .invalid }
     return PipeFile(pipe, inode: self, path: path, flags: flags)
   }

@@ -34,7 +34,7 @@ public final class HostStreamInode: Inode {
   // /dev/stdout and its like.
   public override var opensSpecialFiles: Bool { true }
   /// Opens it anew. Errors: EACCES for a way that the descriptor itself is not open for, ENXIO for a socket.
-  public override func open(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  public override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     if type == FileType.socket { throw .noDeviceOrAddress }
     let wanted = flags & O_ACCMODE, there = try descriptor.statusFlags() & O_ACCMODE
     if there != O_RDWR && wanted != there { throw .access }

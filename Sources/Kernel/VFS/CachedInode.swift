@@ -14,7 +14,7 @@ public final class CachedInode: MemoryInode {
 
   public override var size: Int { data.size }
   public override var blocks: Int { data.residentPages &* 8 }
-  public override func open(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  public override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     try RegularFile(self, path: path, flags: flags, notesAccess: flags & O_NOATIME == 0 && !path.mount.has(MS_NOATIME))
   }
   public override func setAttributes(_ change: AttributeChange) throws(Errno) {

@@ -118,7 +118,7 @@ open class Inode {
   /// Where a symbolic link leads: its text, or for /proc's magic links the file itself.
   open func follow() throws(Errno) -> LinkTarget { .text(try readlink()) }
   /// Opens it: regular files and directories, and whatever else the file system handles itself. `flags` are O_*.
-  open func open(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File { throw .noDeviceOrAddress }
+  open func open(_ path: Path, _ flags: Int32) throws(Errno) -> File { throw .noDeviceOrAddress }
   /// Whether FIFOs, sockets and devices are opened by `open` instead of by their kind.
   open var opensSpecialFiles: Bool { false }
   /// Changes attributes; the caller has checked that it may, and holds `lock`.

@@ -47,20 +47,17 @@ enum Opening {
   }
 
   /// Opens what a walk of the guest's path found.
-  static func open(_ task: Task, _ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  static func open(_ task: Task, _ path: Path, _ flags: Int32) throws(Errno) -> File {
     try task.credentials.borrowed.with { (c) throws(Errno) -> File in try open(path, flags, c) }
   }
 
   /// Opens what a path leads to. Errors: ELOOP for a symbolic link, EISDIR, EACCES, EROFS, ENXIO, ETXTBSY…
-  static func open(_ path: __owned Path, _ flags: Int32, _ c: Credentials) throws(Errno) -> File {
+  static func open(_ path: Path, _ flags: Int32, _ c: Credentials) throws(Errno) -> File {
     if flags & O_PATH != 0 { return PathFile(inode: path.dentry.inode, path: path, flags: flags) }
     try checkOpen(path, flags, c)
-    // The common case ends with the last use of `path`, whose counts thus become the file's.
-    if flags & O_TRUNC == 0 && !Notify.isActive { return try openInode(path, flags) }
     let file = try openInode(path, flags)
-    let inode = path.dentry.inode
-    if flags & O_TRUNC != 0 && inode.isRegular {
-      try Attributes.truncate(inode, 0)
+    if flags & O_TRUNC != 0 && path.dentry.inode.isRegular {
+      try Attributes.truncate(path.dentry.inode, 0)
       Notify.file(path.dentry, NotifyMask.modify)
     }
     Notify.file(path.dentry, NotifyMask.open)
@@ -89,7 +86,7 @@ enum Opening {
   }
 
   /// Opens by kind, without checks.
-  static func openInode(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  static func openInode(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     let inode = path.dentry.inode
     if inode.opensSpecialFiles { return try inode.open(path, flags) }
     switch inode.type {

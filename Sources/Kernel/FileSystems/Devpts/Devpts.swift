@@ -132,7 +132,7 @@ final class DevptsRoot: Inode {
     name.count == 4 && name[0] == 112 && name[1] == 116 && name[2] == 109 && name[3] == 120
   }
 
-  override func open(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     DevptsListing(inode: self, path: path, flags: flags)
   }
 

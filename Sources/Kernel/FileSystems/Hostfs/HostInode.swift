@@ -245,7 +245,7 @@ final class HostInode: Inode {
     return try openContents(O_RDONLY)
   }
 
-  override func open(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     if isDirectory {
       return HostDirectoryFile(self, try reach().descriptor.reopen(O_RDONLY | O_DIRECTORY), path: path, flags: flags)
     }

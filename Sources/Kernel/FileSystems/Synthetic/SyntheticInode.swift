@@ -22,7 +22,7 @@ class SyntheticFile: Inode {
     super.init(fileSystem: fileSystem, number: number, mode: FileType.regular | mode, uid: uid, gid: gid)
   }
 
-  override func open(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     if let check { try check() }
     return SyntheticOpenFile(self, path: path, flags: flags)
   }
@@ -128,7 +128,7 @@ class SyntheticDirectory: Inode {
   /// The number of the directory above, for "..".
   var parentNumber: UInt64 { number }
 
-  override func open(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     try checkListing()
     return SyntheticListing(self, path: path, flags: flags)
   }

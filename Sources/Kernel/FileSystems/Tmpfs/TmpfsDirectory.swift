@@ -124,7 +124,7 @@ final class TmpfsDirectory: MemoryInode {
     }
   }
 
-  override func open(_ path: __owned Path, _ flags: Int32) throws(Errno) -> File {
+  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     TmpfsDirectoryFile(self, path, flags)
   }
 }
