@@ -12,13 +12,17 @@ struct PollTimeout {
     self.deadline = deadline
     self.isImmediate = isImmediate
   }
+  /// So much from now on; with nothing to wait for nobody asks the time.
+  private init(nanoseconds: UInt64) {
+    isImmediate = nanoseconds == 0
+    deadline = isImmediate ? Deadline(nanoseconds: 0) : nanoseconds == .max ? .never : .after(nanoseconds: nanoseconds)
+  }
   /// poll(2)'s: negative is for ever.
   init(milliseconds: Int32) {
     if milliseconds < 0 {
       self = .never
     } else {
-      self.init(
-        deadline: .after(nanoseconds: UInt64(milliseconds) &* 1_000_000), isImmediate: milliseconds == 0)
+      self.init(nanoseconds: UInt64(milliseconds) &* 1_000_000)
     }
   }
   /// Errors: EINVAL for what is no time.
@@ -26,9 +30,7 @@ struct PollTimeout {
     guard seconds >= 0, nanoseconds >= 0, nanoseconds < 1_000_000_000 else { throw .invalid }
     let (product, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
     let (sum, overflow2) = product.addingReportingOverflow(UInt64(nanoseconds))
-    self.init(
-      deadline: overflow || overflow2 ? .never : .after(nanoseconds: sum), isImmediate: seconds == 0 && nanoseconds == 0
-    )
+    self.init(nanoseconds: overflow || overflow2 ? .max : sum)
   }
   /// What is left of it, in nanoseconds.
   var remaining: UInt64 {
@@ -117,26 +119,24 @@ struct SelectSets {
         let bit = all & (0 &- all)
         let descriptor = Int32(truncatingIfNeeded: at &<< 6 &+ all.trailingZeroBitCount)
         all ^= bit
+        if try task.withFile(descriptor, { (file) throws(Errno) -> Bool in file.isAlwaysReady }) {
+          readResult |= read & bit
+          writeResult |= write & bit
+          continue
+        }
         var wanted: UInt32 = 0
         if read & bit != 0 { wanted |= Self.readEvents }
         if write & bit != 0 { wanted |= Self.writeEvents }
         if except & bit != 0 { wanted |= Self.exceptEvents }
+        let isFirst = ready == 0 && readResult | writeResult | exceptResult == 0
         let events = try task.withFile(descriptor) { (file) throws(Errno) -> UInt32 in
-          poller.poll(file, wanted: wanted, registers: registers && ready == 0).rawValue
+          poller.poll(file, wanted: wanted, registers: registers && isFirst).rawValue
         }
-        if read & bit != 0 && events & Self.readEvents != 0 {
-          readResult |= bit
-          ready &+= 1
-        }
-        if write & bit != 0 && events & Self.writeEvents != 0 {
-          writeResult |= bit
-          ready &+= 1
-        }
-        if except & bit != 0 && events & Self.exceptEvents != 0 {
-          exceptResult |= bit
-          ready &+= 1
-        }
+        if events & Self.readEvents != 0 { readResult |= read & bit }
+        if events & Self.writeEvents != 0 { writeResult |= write & bit }
+        if events & Self.exceptEvents != 0 { exceptResult |= except & bit }
       }
+      ready &+= readResult.nonzeroBitCount &+ writeResult.nonzeroBitCount &+ exceptResult.nonzeroBitCount
       store(readResult, 3, at)
       store(writeResult, 4, at)
       store(exceptResult, 5, at)

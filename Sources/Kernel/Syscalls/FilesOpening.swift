@@ -19,17 +19,25 @@ private var validOpenFlags: Int32 {
     | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | 0o20000000 | 0o20000
 }
 
-/// Reserves the descriptor first, so that nothing is made where there is none left.
 private func openFile(_ task: Task, _ directory: Int32, _ path: Int, _ how: OpenHow) throws(Errno) -> SyscallOutcome {
+  let text = UserPointer<UInt8>(UInt(bitPattern: path))
+  if how.isPlain, let found = try task.resolveCached(directory, text, follow: how.flags & O_NOFOLLOW == 0) {
+    return try install(task, how) { (flags) throws(Errno) -> File in try Opening.open(task, found, flags) }
+  }
   let path = try task.path(path)
-  let closes = how.flags & O_CLOEXEC != 0
-  return try task.table.with { (table) throws(Errno) -> SyscallOutcome in
-    let descriptor = try table.reserve(closeOnExec: closes, limit: task.descriptorLimit)
-    do throws(Errno) {
-      var how = how
-      how.flags &= ~O_CLOEXEC
-      table.publish(descriptor, try Opening.open(task, directory, path, how))
-    } catch {
+  return try install(task, how) { (flags) throws(Errno) -> File in
+    var how = how
+    how.flags = flags
+    return try Opening.open(task, directory, path, how)
+  }
+}
+/// Reserves the descriptor first, so that nothing is made where there is none left. `open` is given the flags of the file.
+@inline(__always) private func install(
+  _ task: Task, _ how: OpenHow, _ open: (Int32) throws(Errno) -> File
+) throws(Errno) -> SyscallOutcome {
+  try task.table.with { (table) throws(Errno) -> SyscallOutcome in
+    let descriptor = try table.reserve(closeOnExec: how.flags & O_CLOEXEC != 0, limit: task.descriptorLimit)
+    do throws(Errno) { table.publish(descriptor, try open(how.flags & ~O_CLOEXEC)) } catch {
       table.unreserve(descriptor)
       throw error
     }

@@ -5,24 +5,16 @@ import Machine
 
 extension linux_stat {
   /// stat(2)'s structure.
-  init(_ s: FileStatus) {
-    self.init()
-    st_dev = UInt(s.device)
-    st_ino = UInt(s.inode)
-    st_nlink = UInt(s.linkCount)
-    st_mode = s.mode
-    st_uid = s.uid
-    st_gid = s.gid
-    st_rdev = UInt(s.rdev)
-    st_size = s.size
-    st_blksize = s.blockSize
-    st_blocks = s.blocks
-    st_atime = UInt(bitPattern: s.accessed.seconds)
-    st_atime_nsec = UInt(UInt32(bitPattern: s.accessed.nanoseconds))
-    st_mtime = UInt(bitPattern: s.modified.seconds)
-    st_mtime_nsec = UInt(UInt32(bitPattern: s.modified.nanoseconds))
-    st_ctime = UInt(bitPattern: s.changed.seconds)
-    st_ctime_nsec = UInt(UInt32(bitPattern: s.changed.nanoseconds))
+  @inline(__always) init(_ s: FileStatus) {
+    self.init(
+      st_dev: UInt(s.device), st_ino: UInt(s.inode), st_nlink: UInt(s.linkCount), st_mode: s.mode, st_uid: s.uid,
+      st_gid: s.gid, __pad0: 0, st_rdev: UInt(s.rdev), st_size: s.size, st_blksize: s.blockSize, st_blocks: s.blocks,
+      st_atime: UInt(bitPattern: s.accessed.seconds),
+      st_atime_nsec: UInt(UInt32(bitPattern: s.accessed.nanoseconds)),
+      st_mtime: UInt(bitPattern: s.modified.seconds),
+      st_mtime_nsec: UInt(UInt32(bitPattern: s.modified.nanoseconds)),
+      st_ctime: UInt(bitPattern: s.changed.seconds), st_ctime_nsec: UInt(UInt32(bitPattern: s.changed.nanoseconds)),
+      __unused: (0, 0, 0))
   }
 }
 
@@ -52,9 +44,26 @@ private func statPath(
   guard flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE) == 0 else {
     throw .invalid
   }
-  let path = try statPathArgument(task, address, flags)
-  let status = try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
-    (inode, _) throws(Errno) -> FileStatus in try inode.status()
+  // It is written in place: to return it through the closures would copy it at each.
+  var status = FileStatus()
+  let path = UserPointer<UInt8>(UInt(bitPattern: address))
+  let isDone = try path.withShortString { (path) throws(Errno) -> Void? in
+    if path.isEmpty && flags & AT_EMPTY_PATH != 0 && directory != AT_FDCWD {
+      return try task.withAnyFile(directory) { (file) throws(Errno) in status = try file.inode.status() }
+    }
+    return try task.withCached(directory, path, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
+      (found) throws(Errno) -> Void? in
+      try found.dentry.with { (dentry) throws(Errno) in
+        if dentry.isNegative { throw .noEntry }
+        status = try dentry.inode.status()
+      }
+    }
+  }
+  if isDone == nil {
+    let path = try statPathArgument(task, address, flags)
+    try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
+      (inode, _) throws(Errno) in status = try inode.status()
+    }
   }
   try out.copyOut(linux_stat(status))
   return .value(0)

@@ -28,7 +28,7 @@ public final class CachedFile {
   @inline(__always) public var pageCount: Int { Self.pages(size) }
   /// Pages that `size` bytes take, for any size.
   @inline(__always) private static func pages(_ size: Int) -> Int { size >> 12 &+ (size & 4095 == 0 ? 0 : 1) }
-  public var residentPages: Int { pages.withLock { _ in cache.residentCount } }
+  public var residentPages: Int { cache.residentCount }
 
   /// Whether a mapping may write to it: any mapping counts as one that may.
   var hasWritableMappings: Bool { mappings.hasWritable }

@@ -15,7 +15,7 @@ public final class CachedInode: MemoryInode {
   public override var size: Int { data.size }
   public override var blocks: Int { data.residentPages &* 8 }
   public override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
-    try RegularFile(self, path: path, flags: flags)
+    try RegularFile(self, path: path, flags: flags, notesAccess: flags & O_NOATIME == 0 && !path.mount.has(MS_NOATIME))
   }
   public override func setAttributes(_ change: AttributeChange) throws(Errno) {
     applyAttributes(change)
@@ -31,29 +31,36 @@ public final class CachedInode: MemoryInode {
 
 /// An open file of the page cache.
 public final class RegularFile: File {
-  public let cached: CachedInode
+  private let cached: Borrowed<CachedInode>  // `inode`, which keeps it
   private let notesAccess: Bool
 
   /// Errors: ETXTBSY where it would be written and is being run.
-  public init(_ inode: CachedInode, path: Path?, flags: Int32) throws(Errno) {
+  public init(_ inode: CachedInode, path: Path?, flags: Int32, notesAccess: Bool) throws(Errno) {
     let writes = (flags &+ 1) & 2 != 0
     if writes { try inode.beginWriting() }
-    cached = inode
-    notesAccess = flags & O_NOATIME == 0 && path?.mount.has(MS_NOATIME) != true
-    super.init(inode: inode, path: path, flags: flags)
+    cached = Borrowed(inode)
+    self.notesAccess = notesAccess
+    super.init(inode: inode, path: path, flags: flags, isAlwaysReady: true)
   }
-  deinit { if (flags &+ 1) & 2 != 0 { cached.endWriting() } }
+  deinit { if (flags &+ 1) & 2 != 0 { inode.endWriting() } }
 
   public override var isSeekable: Bool { true }
 
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
-    let count = try cached.data.read(&buffers, at: offset)
-    if notesAccess { cached.noteAccess() }
-    return count
+    try cached.with { (cached) throws(Errno) -> Int in
+      let count = try cached.data.read(&buffers, at: offset)
+      if notesAccess { cached.noteAccess() }
+      return count
+    }
   }
 
   public override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
     if buffers.count == 0 { return 0 }
+    return try cached.with { (cached) throws(Errno) -> Int in try write(cached, &buffers, at: &offset) }
+  }
+  @inline(__always) private func write(
+    _ cached: CachedInode, _ buffers: inout IOBuffers, at offset: inout Int
+  ) throws(Errno) -> Int {
     cached.lock.lock()
     defer { cached.lock.unlock() }
     let data = cached.data
@@ -71,7 +78,7 @@ public final class RegularFile: File {
   }
 
   public override func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int {
-    let size = cached.data.size
+    let size = cached.with { $0.data.size }
     let target: Int
     switch whence {
     case SEEK_SET: target = offset
@@ -85,7 +92,7 @@ public final class RegularFile: File {
       target = sum
     case SEEK_DATA, SEEK_HOLE:
       guard offset >= 0 else { throw .noDeviceOrAddress }
-      let found = whence == SEEK_DATA ? cached.data.nextData(offset) : cached.data.nextHole(offset)
+      let found = cached.with { whence == SEEK_DATA ? $0.data.nextData(offset) : $0.data.nextHole(offset) }
       guard let found else { throw .noDeviceOrAddress }
       target = found
     default: throw .invalid
@@ -100,6 +107,7 @@ public final class RegularFile: File {
   public override func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) {
     let keepsSize = mode & FALLOC_FL_KEEP_SIZE != 0, punches = mode & FALLOC_FL_PUNCH_HOLE != 0
     guard mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) == 0 else { throw .notSupported }
+    let cached = cached.object
     try cached.lock.withLock { (_) throws(Errno) in
       let data = cached.data
       let end = offset + count
@@ -120,5 +128,5 @@ public final class RegularFile: File {
     }
   }
 
-  public override func mappedObject() throws(Errno) -> MappedObject { .cached(cached.data) }
+  public override func mappedObject() throws(Errno) -> MappedObject { .cached(cached.with { $0.data }) }
 }

@@ -8,7 +8,7 @@ public final class Dentry {
   public let inode: Inode
   public let isNegative: Bool
   // The rest is under the lock of `DentryCache`.
-  var name: [UInt8]
+  private(set) var name: OwnedBytes
   var hash: UInt  // of parent and name; good while hashed
   private(set) var parent: Dentry?  // nil: a root, or one whose directories are gone
   var next: Borrowed<Dentry>?  // the bucket's chain; the cache holds a count of each dentry in it
@@ -23,14 +23,14 @@ public final class Dentry {
   public init(root inode: Inode) {
     self.inode = inode
     isNegative = false
-    name = [47]
+    name = OwnedBytes([47].span)
     hash = 0
   }
   /// `name` in `parent`; not in the cache yet. `inode` nil: known not to be there.
-  init(name: [UInt8], in parent: Dentry, inode: Inode?) {
+  init(name: Span<UInt8>, in parent: Dentry, inode: Inode?) {
     self.inode = inode ?? parent.inode
     isNegative = inode == nil
-    self.name = name
+    self.name = OwnedBytes(name)
     hash = 0
     self.parent = parent
   }
@@ -38,7 +38,7 @@ public final class Dentry {
   func move(to parent: Dentry, name: [UInt8]) -> Dentry? {
     let old = self.parent
     self.parent = parent
-    self.name = name
+    self.name = OwnedBytes(name.span)
     return old
   }
 

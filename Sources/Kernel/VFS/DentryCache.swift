@@ -9,31 +9,22 @@ public final class DentryCache {
 
   /// The hash of a name, to be computed once for each use.
   @inline(__always) public static func hash(_ name: Span<UInt8>) -> UInt {
-    var h: UInt = 0xcbf2_9ce4_8422_2325
-    for i in name.indices { h = (h ^ UInt(name[i])) &* 0x100_0000_01b3 }
+    var h = hashStart
+    for i in name.indices { h = hash(h, name[i]) }
     return h
   }
+  @inline(__always) static var hashStart: UInt { 0xcbf2_9ce4_8422_2325 }
+  /// The hash of one byte more.
+  @inline(__always) static func hash(_ h: UInt, _ byte: UInt8) -> UInt { (h ^ UInt(byte)) &* 0x100_0000_01b3 }
 
-  static func hash(of name: [UInt8]) -> UInt { hash(name.span) }
+  /// For the other things that this lock guards.
+  @inline(__always) func withLock<R, E: Error>(_ body: (inout DentryTable) throws(E) -> R) throws(E) -> R {
+    try table.withLock(body)
+  }
+
   /// `name` in `parent`, if the cache has it: the one function by which walks read the cache.
   @inline(__always) func find(_ name: Span<UInt8>, _ nameHash: UInt, in parent: Dentry) -> Dentry? {
-    let hash = DentryTable.combine(nameHash, parent)
-    return table.withLock { t -> Dentry? in
-      var at = t.buckets[Int(hash & t.mask)]
-      while let here = at {
-        if here.with({ $0.hash == hash && $0.parent === parent && Self.isSame($0.name, name) }) {
-          here.with { $0.wasUsed = true }
-          return here.object
-        }
-        at = here.with { $0.next }
-      }
-      return nil
-    }
-  }
-  private static func isSame(_ name: [UInt8], _ other: Span<UInt8>) -> Bool {
-    guard name.count == other.count else { return false }
-    for i in 0..<name.count where name[i] != other[i] { return false }
-    return true
+    table.withLock { t -> Dentry? in t.find(name, nameHash, in: Borrowed(parent))?.object }
   }
 
   /// Puts `dentry` in, unless another one took the name first, which is then returned. A negative one that has the name
@@ -43,10 +34,11 @@ public final class DentryCache {
     var victims: [Dentry] = []
     let result = table.withLock { t -> Dentry in
       guard let parent = dentry.parent else { return dentry }
-      let hash = DentryTable.combine(Self.hash(of: dentry.name), parent)
+      let name = dentry.name.array
+      let hash = DentryTable.combine(Self.hash(name.span), Borrowed(parent))
       var at = t.buckets[Int(hash & t.mask)]
       while let here = at {
-        if here.with({ $0.hash == hash && $0.parent === parent && $0.name == dentry.name }) {
+        if here.with({ $0.hash == hash && $0.parent === parent && $0.name.isEqual(to: name.span) }) {
           let found = here.object
           if !found.isNegative || dentry.isNegative { return found }
           old = found
@@ -81,7 +73,7 @@ public final class DentryCache {
       }
       if dentry.isHashed { t.remove(dentry) }
       old = dentry.move(to: parent, name: name)
-      t.insert(dentry, DentryTable.combine(Self.hash(of: name), parent))
+      t.insert(dentry, DentryTable.combine(Self.hash(name.span), Borrowed(parent)))
     }
     withExtendedLifetime(old) {}
   }
@@ -92,11 +84,11 @@ public final class DentryCache {
       guard let parentA = a.parent, let parentB = b.parent else { return }
       if a.isHashed { t.remove(a) }
       if b.isHashed { t.remove(b) }
-      let nameA = a.name, nameB = b.name
+      let nameA = a.name.array, nameB = b.name.array
       old.0 = a.move(to: parentB, name: nameB)
       old.1 = b.move(to: parentA, name: nameA)
-      t.insert(a, DentryTable.combine(Self.hash(of: nameB), parentB))
-      t.insert(b, DentryTable.combine(Self.hash(of: nameA), parentA))
+      t.insert(a, DentryTable.combine(Self.hash(nameB.span), Borrowed(parentB)))
+      t.insert(b, DentryTable.combine(Self.hash(nameA.span), Borrowed(parentA)))
     }
     withExtendedLifetime(old) {}
   }
@@ -112,10 +104,10 @@ public final class DentryCache {
 
   /// The directory that `dentry` is in; nil for a root.
   public func parent(of dentry: Dentry) -> Dentry? { table.withLock { _ in dentry.parent } }
-  public func name(of dentry: Dentry) -> [UInt8] { table.withLock { _ in dentry.name } }
+  public func name(of dentry: Dentry) -> [UInt8] { table.withLock { _ in dentry.name.array } }
   /// Both at once.
   func place(of dentry: Dentry) -> (parent: Dentry?, name: [UInt8]) {
-    table.withLock { _ in (dentry.parent, dentry.name) }
+    table.withLock { _ in (dentry.parent, dentry.name.array) }
   }
   /// Whether `ancestor` is `dentry` or above it.
   public func isAncestor(_ ancestor: Dentry, of dentry: Dentry) -> Bool {
@@ -146,9 +138,26 @@ struct DentryTable: ~Copyable {
     mask = 1023
   }
 
-  @inline(__always) static func combine(_ nameHash: UInt, _ parent: Dentry) -> UInt {
-    let h = nameHash ^ (Borrowed(parent).identity &>> 4 &* 0x9e37_79b9_7f4a_7c15)
+  @inline(__always) static func combine(_ nameHash: UInt, _ parent: Borrowed<Dentry>) -> UInt {
+    let h = nameHash ^ (parent.identity &>> 4 &* 0x9e37_79b9_7f4a_7c15)
     return h ^ h &>> 32
+  }
+
+  /// `name` in `parent`; it stays while the lock is held.
+  @inline(__always)
+  func find(_ name: Span<UInt8>, _ nameHash: UInt, in parent: Borrowed<Dentry>) -> Borrowed<Dentry>? {
+    let hash = Self.combine(nameHash, parent)
+    var at = buckets[Int(hash & mask)]
+    while let here = at {
+      let isFound = here.with { d in
+        guard d.hash == hash, d.name.isEqual(to: name), let p = d.parent, parent == p else { return false }
+        d.wasUsed = true
+        return true
+      }
+      if isFound { return here }
+      at = here.with { $0.next }
+    }
+    return nil
   }
 
   mutating func insert(_ dentry: Dentry, _ hash: UInt) {

@@ -10,6 +10,8 @@ open class File {
   public final let path: Path?
   /// O_* : access mode and status flags. F_SETFL changes it under `inode`'s lock.
   public final var flags: Int32
+  /// Whether `poll` always says that it can be read and written, and nothing else: most regular files.
+  public final let isAlwaysReady: Bool
   /// For `isSeekable` ones; `positionLock` serialises those that share the description.
   public final var position = 0
   public final let positionLock = Mutex<Void>((), rank: .position)
@@ -19,8 +21,9 @@ open class File {
   /// The epolls that watch it, once one does.
   public final let watches = OnceReference<FileWatches>()
 
-  public init(inode: Inode, path: Path? = nil, flags: Int32) {
+  public init(inode: Inode, path: Path? = nil, flags: Int32, isAlwaysReady: Bool = false) {
     self.inode = inode
+    self.isAlwaysReady = isAlwaysReady
     self.path = path
     self.flags = flags
   }

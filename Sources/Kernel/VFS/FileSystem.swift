@@ -16,13 +16,17 @@ open class FileSystem {
   public final var isReadOnly = false
   /// Held by a rename between two of its directories.
   public final let renameLock = Mutex<Void>((), rank: .rename)
+  /// Whether its cached names, its modes and `Inode.status` serve as they are under the dentry cache's lock: it does not
+  /// revalidate, permission is what the modes say, and nothing of that sleeps or locks.
+  public final let isPlain: Bool
   private let nextNumber = Atomic<UInt64>(1)
   /// Its files that are open for writing: with one it does not become read-only.
   public final let writers = Atomic<Int>(0)
   let mountCount = Atomic<Int>(0)
 
-  public init(type: StaticString, magic: Int) {
+  public init(type: StaticString, magic: Int, isPlain: Bool = false) {
     self.type = type
+    self.isPlain = isPlain
     self.magic = magic
     device = FileSystem.newDevice()
   }

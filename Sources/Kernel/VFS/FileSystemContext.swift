@@ -1,56 +1,69 @@
 import CLinux
 import Machine
+import Synchronization
 
-/// Where a process's paths begin, and its umask(2): what clone(2) shares with CLONE_FS.
+/// Where a process's paths begin, and its umask(2): what clone(2) shares with CLONE_FS. The two paths are under the lock of
+/// the dentry cache, so that a walk of cached names starts there without another lock or a count.
 public final class FileSystemContext {
-  private let state: SpinLock<FileSystemContextState>
+  private var ownRoot: OwnedPath
+  private var ownDirectory: OwnedPath
+  private let mask: Atomic<UInt32>
 
   public init(root: Path, directory: Path, umask: UInt32 = 0o022) {
-    state = SpinLock(FileSystemContextState(root: root, directory: directory, umask: umask), rank: .descriptors)
+    ownRoot = OwnedPath(root)
+    ownDirectory = OwnedPath(directory)
+    mask = Atomic(umask)
   }
   /// A copy of its own for a new process.
   public func copy() -> FileSystemContext {
-    let s = state.withLock { $0 }
-    return FileSystemContext(root: s.root, directory: s.directory, umask: s.umask)
+    let (root, directory) = withLock { (ownRoot.path, ownDirectory.path) }
+    return FileSystemContext(root: root, directory: directory, umask: umask)
   }
 
+  // What was there is dropped after the lock.
   public var root: Path {
-    get { state.withLock { $0.root } }
-    set { exchangeRoot(newValue) }
+    get { withLock { ownRoot.path } }
+    set {
+      let old = withLock { ownRoot.replace(newValue) }
+      withExtendedLifetime(old) {}
+    }
   }
   public var directory: Path {
-    get { state.withLock { $0.directory } }
-    set { exchangeDirectory(newValue) }
+    get { withLock { ownDirectory.path } }
+    set {
+      let old = withLock { ownDirectory.replace(newValue) }
+      withExtendedLifetime(old) {}
+    }
   }
-  public var umask: UInt32 { state.withLock { $0.umask } }
+  /// Where a path begins: the root where it `isAbsolute`, else the directory. The cache's lock is held.
+  @inline(__always) func start(isAbsolute: Bool) -> BorrowedPath {
+    isAbsolute ? ownRoot.borrowed : ownDirectory.borrowed
+  }
+  public var umask: UInt32 { mask.load(ordering: .relaxed) }
   /// Sets the mask; returns the one before.
-  public func exchangeUmask(_ mask: UInt32) -> UInt32 {
-    state.withLock { s in
-      let old = s.umask
-      s.umask = mask & 0o777
-      return old
-    }
-  }
-  // What was there is dropped after the lock.
-  private func exchangeRoot(_ path: Path) {
-    let old = state.withLock { s -> Path in
-      let old = s.root
-      s.root = path
-      return old
-    }
-    withExtendedLifetime(old) {}
-  }
-  private func exchangeDirectory(_ path: Path) {
-    let old = state.withLock { s -> Path in
-      let old = s.directory
-      s.directory = path
-      return old
-    }
-    withExtendedLifetime(old) {}
+  public func exchangeUmask(_ new: UInt32) -> UInt32 { mask.exchange(new & 0o777, ordering: .relaxed) }
+
+  private func withLock<R>(_ body: () -> R) -> R {
+    dentries.borrowed.with { cache in cache.withLock { _ in body() } }
   }
 }
-struct FileSystemContextState {
-  var root: Path
-  var directory: Path
-  var umask: UInt32
+
+/// A path in a field that can be replaced and is read without a count.
+struct OwnedPath: ~Copyable {
+  private var mount: Owned<Mount>
+  private var dentry: Owned<Dentry>
+
+  init(_ path: Path) {
+    mount = Owned(path.mount)
+    dentry = Owned(path.dentry)
+  }
+  @inline(__always) var borrowed: BorrowedPath { BorrowedPath(mount: mount.borrowed, dentry: dentry.borrowed) }
+  var path: Path { borrowed.path }
+  /// Returns what was there, for the caller to drop.
+  mutating func replace(_ path: Path) -> Path {
+    let old = self.path
+    mount.replace(path.mount)
+    dentry.replace(path.dentry)
+    return old
+  }
 }

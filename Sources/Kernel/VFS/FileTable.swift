@@ -79,8 +79,9 @@ public final class FileTable {
     }
   }
   /// Opens a reserved descriptor.
-  public func publish(_ descriptor: Int, _ file: File) {
-    let old = lock.withLock { _ in slots.exchange(descriptor, file) }
+  public func publish(_ descriptor: Int, _ file: consuming File) {
+    var file: File? = consume file
+    let old = lock.withLock { _ in slots.exchange(descriptor, file.take()) }
     withExtendedLifetime(old) {}
   }
   public func unreserve(_ descriptor: Int) { lock.withLock { _ in clear(descriptor) } }

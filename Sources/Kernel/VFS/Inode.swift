@@ -157,17 +157,20 @@ public enum LinkTarget {
 extension Inode {
   /// The permission bits and capabilities, as generic_permission() in Linux. Errors: EACCES.
   public final func checkModes(_ access: UInt32, _ credentials: Credentials) throws(Errno) {
+    if !allows(access, credentials) { throw .access }
+  }
+  final func allows(_ access: UInt32, _ credentials: Credentials) -> Bool {
     let granted =
       credentials.fsuid == uid ? mode >> 6 & 7 : credentials.isIn(group: gid) ? mode >> 3 & 7 : mode & 7
-    if access & ~granted == 0 { return }
+    if access & ~granted == 0 { return true }
     if isDirectory {
-      if credentials.has(CAP_DAC_OVERRIDE) { return }
-      if access & 2 == 0 && credentials.has(CAP_DAC_READ_SEARCH) { return }
+      if credentials.has(CAP_DAC_OVERRIDE) { return true }
+      if access & 2 == 0 && credentials.has(CAP_DAC_READ_SEARCH) { return true }
     } else {
-      if access == 4 && credentials.has(CAP_DAC_READ_SEARCH) { return }
-      if access & 1 == 0 || mode & 0o111 != 0, credentials.has(CAP_DAC_OVERRIDE) { return }
+      if access == 4 && credentials.has(CAP_DAC_READ_SEARCH) { return true }
+      if access & 1 == 0 || mode & 0o111 != 0, credentials.has(CAP_DAC_OVERRIDE) { return true }
     }
-    throw .access
+    return false
   }
   /// Whether `credentials` own it, or may act as if.
   public final func isOwned(by credentials: Credentials) -> Bool {

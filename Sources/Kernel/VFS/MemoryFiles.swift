@@ -20,9 +20,10 @@ final class MemoryFiles {
         gid: c.fsgid)
       inode.linkCount = 0
       if sealable { inode.data.seals = 0 }
-      let dentry = Dentry(name: Array("memfd:".utf8) + name, in: files.mount.root, inode: inode)
+      let dentry = Dentry(name: (Array("memfd:".utf8) + name).span, in: files.mount.root, inode: inode)
       dentry.isDeleted = true
-      return try RegularFile(inode, path: Path(mount: files.mount, dentry: dentry), flags: O_RDWR | O_LARGEFILE)
+      return try RegularFile(
+        inode, path: Path(mount: files.mount, dentry: dentry), flags: O_RDWR | O_LARGEFILE, notesAccess: true)
     }
   }
 }

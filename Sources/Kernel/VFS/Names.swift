@@ -24,7 +24,7 @@ enum Names {
       if mount.isReadOnly { throw .readOnlyFileSystem }
       try Permissions.checkCreate(in: parent.inode, c)
       let inode = try body(parent.inode, name.span)
-      let new = Dentry(name: name, in: parent, inode: inode)
+      let new = Dentry(name: name.span, in: parent, inode: inode)
       Notify.name(parent.inode, NotifyMask.create, name, inode)
       return Path(mount: mount, dentry: dentries.borrowed.with { $0.insert(new) })
     }

@@ -22,6 +22,8 @@ public struct OpenHow: Sendable {
     self.flags = flags
     self.walk = walk
   }
+  /// Whether it opens whatever a path leads to.
+  var isPlain: Bool { walk.isEmpty && flags & (O_CREAT | O_TMPFILE_BIT | O_DIRECTORY) == 0 }
 }
 /// O_TMPFILE without the O_DIRECTORY in it.
 private var O_TMPFILE_BIT: Int32 { 0o20000000 }
@@ -44,14 +46,18 @@ enum Opening {
     }
   }
 
+  /// Opens what a walk of the guest's path found.
+  static func open(_ task: Task, _ path: Path, _ flags: Int32) throws(Errno) -> File {
+    try task.credentials.borrowed.with { (c) throws(Errno) -> File in try open(path, flags, c) }
+  }
+
   /// Opens what a path leads to. Errors: ELOOP for a symbolic link, EISDIR, EACCES, EROFS, ENXIO, ETXTBSY…
   static func open(_ path: Path, _ flags: Int32, _ c: Credentials) throws(Errno) -> File {
-    let inode = path.dentry.inode
-    if flags & O_PATH != 0 { return PathFile(inode: inode, path: path, flags: flags) }
+    if flags & O_PATH != 0 { return PathFile(inode: path.dentry.inode, path: path, flags: flags) }
     try checkOpen(path, flags, c)
     let file = try openInode(path, flags)
-    if flags & O_TRUNC != 0 && inode.isRegular {
-      try Attributes.truncate(inode, 0)
+    if flags & O_TRUNC != 0 && path.dentry.inode.isRegular {
+      try Attributes.truncate(path.dentry.inode, 0)
       Notify.file(path.dentry, NotifyMask.modify)
     }
     Notify.file(path.dentry, NotifyMask.open)
@@ -119,7 +125,7 @@ enum Opening {
           let mode = FileType.regular | how.mode & ~umask
           let inode = try parent.inode.create(name.span, Permissions.newFile(mode, in: parent.inode, c))
           isNew = true
-          let new = Dentry(name: name, in: parent, inode: inode)
+          let new = Dentry(name: name.span, in: parent, inode: inode)
           Notify.name(parent.inode, NotifyMask.create, name, inode)
           return dentries.borrowed.with { $0.insert(new) }
         }
@@ -152,7 +158,7 @@ enum Opening {
     let inode = try directory.createUnnamed(Permissions.newFile(mode, in: directory, c))
     inode.linkCount = 0
     inode.isLinkable = how.flags & O_EXCL == 0
-    let dentry = Dentry(name: Array("#\(inode.number)".utf8), in: path.dentry, inode: inode)
+    let dentry = Dentry(name: Array("#\(inode.number)".utf8).span, in: path.dentry, inode: inode)
     dentry.isDeleted = true
     return try openInode(Path(mount: path.mount, dentry: dentry), how.flags & ~(O_TMPFILE_BIT | O_DIRECTORY))
   }

@@ -13,3 +13,11 @@ public struct Path: @unchecked Sendable {
   /// The file there. A path that is handed out has one.
   public var inode: Inode? { dentry.inode }
 }
+
+/// A path that does not own: whoever stores or returns one says what keeps it.
+struct BorrowedPath {
+  let mount: Borrowed<Mount>
+  let dentry: Borrowed<Dentry>
+  /// A path of its own: two counts.
+  @inline(__always) var path: Path { Path(mount: mount.object, dentry: dentry.object) }
+}

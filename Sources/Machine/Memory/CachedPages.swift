@@ -10,7 +10,9 @@ import Synchronization
 /// beside them as long as nobody discards.
 @safe public final class CachedPages {
   private var extents: [Extent] = []  // sorted by first page
-  public private(set) var residentCount = 0
+  private let count = Atomic<Int>(0)
+  /// Pages that are resident; read without the lock, as they were just now.
+  @inline(__always) public var residentCount: Int { count.load(ordering: .relaxed) }
   public init() {}
   deinit {
     discard(from: 0)
@@ -96,7 +98,7 @@ import Synchronization
       cacheBytes.add(4096, ordering: .relaxed)
       let i = page - extent.first
       unsafe extent.resident[i >> 6] |= 1 << UInt64(i & 63)
-      residentCount += 1
+      self.count.store(residentCount + 1, ordering: .relaxed)
     }
     return unsafe KernelBytes(UnsafeMutableRawPointer(bitPattern: extent.address(page)).unsafelyUnwrapped, count: 4096)
   }
@@ -136,7 +138,7 @@ import Synchronization
         KernelMemory.punch(extent.address(low), UInt(high - low) << 12)
         KernelMemory.uncharge(count << 12)
         cacheBytes.subtract(count << 12, ordering: .relaxed)
-        residentCount -= count
+        self.count.store(residentCount - count, ordering: .relaxed)
       }
     }
   }

@@ -24,17 +24,14 @@
   public mutating func exchange(_ index: Int, _ object: consuming Object?) -> Object? {
     precondition(index >= 0 && index < capacity)
     let old = unsafe slots[index]
+    // The counts change owners: the caller's becomes the slot's, and the slot's the caller's.
     if let object {
-      let new = Borrowed(object)
-      new.retain()
-      unsafe slots[index] = new
+      unsafe slots[index] = Borrowed(bits: Unmanaged.passRetained(object).toOpaque())
     } else {
       unsafe slots[index] = nil
     }
     guard let old else { return nil }
-    let result = old.object
-    old.release()
-    return result
+    return unsafe Unmanaged<Object>.fromOpaque(old.bits).takeRetainedValue()
   }
 
   /// Makes room for `capacity` slots; the new ones are empty. Never shrinks.

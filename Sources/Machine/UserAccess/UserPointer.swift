@@ -93,6 +93,23 @@ extension UserPointer where T == UInt8 {
       to: UnsafeMutableRawPointer(bitPattern: address), from: text.utf8Start,
       text.utf8CodeUnitCount + 1, user: address)
   }
+  /// Runs `body` on a NUL-terminated string without its NUL, which lies on the stack meanwhile. Nil where it takes
+  /// `copyInString`: it has 256 bytes or more, goes on to the next page, or cannot be read.
+  @inline(__always) public func withShortString<R>(
+    _ body: (Span<UInt8>) throws(Errno) -> R?
+  ) throws(Errno) -> R? {
+    mightSleep()
+    let from = address
+    return try unsafe withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) { (b) throws(Errno) -> R? in
+      // SAFETY: `shortString` fills as many bytes as it says, and at most all.
+      guard let base = b.baseAddress else { return nil }
+      let count = unsafe shortString(from, base)
+      if count < 0 { return nil }
+      let text = unsafe UnsafeBufferPointer(
+        start: UnsafeRawPointer(base).assumingMemoryBound(to: UInt8.self), count: count)
+      return try unsafe body(text.span)
+    }
+  }
   /// A NUL-terminated string without its NUL. Errors: EFAULT; `tooLong` where no NUL is among the first `limit` bytes.
   public func copyInString(limit: Int, tooLong: Errno = .nameTooLong) throws(Errno) -> [UInt8] {
     var result: [UInt8] = []
@@ -131,6 +148,28 @@ extension UserPointer where T == UInt8 {
       unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), count) == 0
     else { throw .fault }
   }
+}
+
+/// Copies the string at `from` to `to`, which has 256 bytes. Returns its length, negative as `withShortString` says.
+private func shortString(_ from: UInt, _ to: UnsafeMutableRawPointer) -> Int {
+  let room = min(256, Int(4096 &- from & 4095) & ~7)
+  guard isGuestRange(from, UInt(bitPattern: room)) else { return -1 }
+  var at = 0
+  while at < room {
+    let chunk = min(16, room &- at)
+    guard unsafe arch_user_copy(to + at, UnsafeRawPointer(bitPattern: from &+ UInt(bitPattern: at)), chunk) == 0 else {
+      return -1
+    }
+    let end = at &+ chunk
+    while at < end {
+      let word = unsafe to.load(fromByteOffset: at, as: UInt64.self)
+      // The lowest bit that stays is in the first byte that is zero.
+      let zeros = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+      if zeros != 0 { return at &+ zeros.trailingZeroBitCount &>> 3 }
+      at &+= 8
+    }
+  }
+  return -1
 }
 
 /// A futex word in guest memory: the accesses that must be atomic. Errors: EFAULT.

@@ -14,7 +14,7 @@ public final class Tmpfs: FileSystem {
     quota = PageQuota(limit: options.pages ?? .max)
     inodeLimit = Atomic(options.inodes ?? .max)
     rootMode = options.mode ?? 0o1777
-    super.init(type: type, magic: Int(TMPFS_MAGIC))
+    super.init(type: type, magic: Int(TMPFS_MAGIC), isPlain: true)
   }
 
   /// Counts a file that is about to be made. Errors: ENOSPC.

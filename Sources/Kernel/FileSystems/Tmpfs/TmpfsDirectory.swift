@@ -124,7 +124,9 @@ final class TmpfsDirectory: MemoryInode {
     }
   }
 
-  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File { TmpfsDirectoryFile(self, path, flags) }
+  override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
+    TmpfsDirectoryFile(self, path, flags)
+  }
 }
 
 /// A symbolic link in memory.
