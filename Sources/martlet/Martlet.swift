@@ -17,7 +17,7 @@ struct Martlet: ParsableCommand {
       125, with one line on stderr, when Martlet itself fails.
       """,
     version: "martlet \(Version.tool) (Linux \(Version.kernel))",
-    subcommands: [Run.self, Kunit.self])
+    subcommands: [Run.self, Kunit.self, Doctor.self])
 }
 
 enum Version {

@@ -127,7 +127,8 @@ MACHINE_INLINE void arch_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); 
 MACHINE_INLINE void arch_compiler_barrier(void) { __asm__ volatile("" ::: "memory"); }
 MACHINE_INLINE void arch_pause(void) { __asm__ volatile("pause"); }
 MACHINE_INLINE void arch_prefault(uint64_t address) { (void)*(volatile const uint8_t *)address; }
-MACHINE_INLINE uint32_t arch_host_cpu(void) { uint64_t v; __asm__ volatile("rdpid %0" : "=r"(v)); return (uint32_t)v & 0xfff; }
+// The host's CPU, by the limit of the segment that Linux keeps it in: older processors have no RDPID.
+MACHINE_INLINE uint32_t arch_host_cpu(void) { uint32_t v; __asm__ volatile("lsl %1, %0" : "=r"(v) : "r"(0x7b)); return v & 0xfff; }
 MACHINE_INLINE uint64_t arch_frame_address(void) { return (uint64_t)__builtin_frame_address(0); }
 MACHINE_INLINE uint64_t arch_component_mask(void) { uint32_t l, h; __asm__ volatile("xgetbv" : "=a"(l), "=d"(h) : "c"(0)); return (uint64_t)h << 32 | l; }
 MACHINE_INLINE uint64_t arch_components_in_use(void) { uint32_t l, h; __asm__ volatile("xgetbv" : "=a"(l), "=d"(h) : "c"(1)); return (uint64_t)h << 32 | l; }

@@ -58,5 +58,8 @@ int tool_socketpair(int ends[2]);
 int tool_status_exited(int status);
 int tool_status_code(int status);      // the exit code, or the signal that ended it
 
+/// The version of landlock(7) that the host has; -1: none.
+int tool_landlock(void);
+
 uint64_t tool_monotonic(void);         // nanoseconds
 unsigned long tool_hwcap2(void);

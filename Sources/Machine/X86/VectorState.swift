@@ -15,7 +15,14 @@ import CMachine
   /// Where it was saved last.
   private var carrier: UnsafeMutablePointer<machine_carrier>?
 
-  @inline(__always) func save() { unsafe arch_vector_save_compact(area, vectorMask) }
+  @inline(__always) func save() {
+    if unsafe isCompact { unsafe arch_vector_save_compact(area, vectorMask) } else { unsafe saveStandard() }
+  }
+  /// `xsave` leaves alone in the header what it does not write.
+  @inline(never) private func saveStandard() {
+    unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
+    unsafe arch_vector_save(area, vectorMask)
+  }
   /// By the switch away from the thread: its state stays in the carrier's registers too, until another's is loaded there.
   @inline(__always) func leave() {
     let carrier = unsafe arch_carrier()
@@ -90,6 +97,7 @@ import CMachine
 nonisolated(unsafe) var vectorMask: UInt64 = 0
 nonisolated(unsafe) private var isQuick = false  // written at boot, as the others
 nonisolated(unsafe) private var keysOffset = 0
+nonisolated(unsafe) private var isCompact = false  // the processor has XSAVEC
 /// The standard form has everything where the compacted one has it, and the processor says what is in use.
 nonisolated(unsafe) private var isStandardSame = false
 nonisolated(unsafe) private var losesVectors = false  // the negative control of the vector tests
@@ -121,7 +129,10 @@ func prepareVectorState() {
 private func layOut() {
   let mask = unsafe vectorMask
   var at = 576, isAsKnown = mask & ~0x2e7 == 0 && mask & 4 != 0
-  var isSame = arch_cpuid(0xd, 1).a & 4 != 0
+  let features = arch_cpuid(0xd, 1).a
+  unsafe isCompact = features & 2 != 0
+  isAsKnown = isAsKnown && features & 2 != 0
+  var isSame = features & 4 != 0
   for component in 2..<17 where mask &>> UInt64(component) & 1 != 0 {
     let leaf = arch_cpuid(0xd, UInt32(component))
     if leaf.c & 2 != 0 { at = (at + 63) & ~63 }
