@@ -77,18 +77,17 @@ public final class SignalActions {
 
   private func note(_ signal: Int32, _ action: SignalAction) {
     let bit = Signal.bit(signal)
-    changed.bitwiseOr(bit, ordering: .relaxed)
-    if action.isIgnore {
-      ignored.bitwiseOr(bit, ordering: .relaxed)
-    } else {
-      ignored.bitwiseAnd(~bit, ordering: .relaxed)
-    }
-    if action.handler > 1 {
-      handled.bitwiseOr(bit, ordering: .relaxed)
-    } else {
-      handled.bitwiseAnd(~bit, ordering: .relaxed)
-    }
+    assign(changed, bit, true)
+    assign(ignored, bit, action.isIgnore)
+    assign(handled, bit, action.handler > 1)
     if signal == SIGCHLD { silent.store(UInt64(action.flags), ordering: .relaxed) }
+  }
+
+  /// Changes a set: only here, under the table's lock, so without an atomic exchange.
+  @inline(__always) private func assign(_ set: borrowing Atomic<UInt64>, _ bit: UInt64, _ isIn: Bool) {
+    let old = set.load(ordering: .relaxed)
+    let new = isIn ? old | bit : old & ~bit
+    if new != old { set.store(new, ordering: .relaxed) }
   }
 
   @inline(__always) public var ignoredSet: SignalSet { SignalSet(bits: ignored.load(ordering: .relaxed)) }

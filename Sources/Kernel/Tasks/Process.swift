@@ -1,5 +1,6 @@
 import CLinux
 import Machine
+import Synchronization
 
 /// Where a process is in its life.
 public enum ProcessState: Sendable {
@@ -26,7 +27,10 @@ public final class Process {
 
   public internal(set) var state = ProcessState.running
   /// Never nil but for init and for the reaped. It is alive: it hands its children on before it is reaped.
-  public internal(set) var parent: Borrowed<Process>?
+  public internal(set) var parent: Borrowed<Process>? {
+    didSet { parentNumber.store(parent?.with { $0.id } ?? 0, ordering: .relaxed) }
+  }
+  private let parentNumber = Atomic<Int>(0)
   var children = MemberList<ChildMembership>()
   var childNeighbours = Neighbours<Process>()
   /// The thread of the parent that made it, for __WNOTHREAD and PR_SET_PDEATHSIG.
@@ -85,8 +89,8 @@ public final class Process {
   public var group: ProcessGroup { withProcessTree { membership.borrowed.object } }
   /// Its session. Takes `processTree`.
   public var session: Session { withProcessTree { membership.borrowed.with { $0.session } } }
-  /// What getppid(2) says: 0 for init. Takes `processTree`.
-  public var parentID: Int { withProcessTree { parent?.with { $0.id } ?? 0 } }
+  /// What getppid(2) says: 0 for init.
+  public var parentID: Int { parentNumber.load(ordering: .relaxed) }
   /// Process 1, which no signal kills and whose end ends the machine.
   public var isInit: Bool { id == 1 }
 }
