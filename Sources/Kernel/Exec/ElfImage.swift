@@ -36,13 +36,13 @@ struct ElfImage {
     guard bytes.count >= Self.headerSize, bytes[0] == 0x7f, bytes[1] == 0x45, bytes[2] == 0x4c, bytes[3] == 0x46,
       bytes[4] == UInt8(ELFCLASS64), bytes[5] == UInt8(ELFDATA2LSB)
     else { throw .notExecutable }
-    let type = Int32(number(bytes, 16, 2))
-    guard type == ET_EXEC || type == ET_DYN, number(bytes, 18, 2) == UInt(EM_X86_64) else { throw .notExecutable }
+    let type = Int32(littleEndian(bytes, 16, 2))
+    guard type == ET_EXEC || type == ET_DYN, littleEndian(bytes, 18, 2) == UInt(EM_X86_64) else { throw .notExecutable }
     isMovable = type == ET_DYN
-    entry = number(bytes, 24, 8)
-    headerOffset = number(bytes, 32, 8)
-    headerCount = Int(number(bytes, 56, 2))
-    guard number(bytes, 54, 2) == UInt(Self.programHeaderSize), headerCount > 0,
+    entry = littleEndian(bytes, 24, 8)
+    headerOffset = littleEndian(bytes, 32, 8)
+    headerCount = Int(littleEndian(bytes, 56, 2))
+    guard littleEndian(bytes, 54, 2) == UInt(Self.programHeaderSize), headerCount > 0,
       headerCount * Self.programHeaderSize <= 65536, headerOffset < 1 << 62
     else { throw .notExecutable }
   }
@@ -52,14 +52,14 @@ struct ElfImage {
     guard bytes.count >= headerCount * Self.programHeaderSize else { throw .notExecutable }
     for i in 0..<headerCount {
       let at = i * Self.programHeaderSize
-      let flags = number(bytes, at + 4, 4)
-      let offset = number(bytes, at + 8, 8), address = number(bytes, at + 16, 8)
-      let fileCount = number(bytes, at + 32, 8), memoryCount = number(bytes, at + 40, 8)
-      switch Int32(truncatingIfNeeded: number(bytes, at, 4)) {
+      let flags = littleEndian(bytes, at + 4, 4)
+      let offset = littleEndian(bytes, at + 8, 8), address = littleEndian(bytes, at + 16, 8)
+      let fileCount = littleEndian(bytes, at + 32, 8), memoryCount = littleEndian(bytes, at + 40, 8)
+      switch Int32(truncatingIfNeeded: littleEndian(bytes, at, 4)) {
       case PT_LOAD:
         var segment = Segment(
           address: address, fileOffset: offset, fileCount: fileCount, memoryCount: memoryCount, protection: 0,
-          alignment: number(bytes, at + 48, 8))
+          alignment: littleEndian(bytes, at + 48, 8))
         if flags & UInt(PF_R) != 0 { segment.protection |= PROT_READ }
         if flags & UInt(PF_W) != 0 { segment.protection |= PROT_WRITE }
         if flags & UInt(PF_X) != 0 { segment.protection |= PROT_EXEC }
@@ -111,7 +111,7 @@ struct ElfImage {
 }
 
 /// A little-endian number of `count` bytes.
-private func number(_ bytes: [UInt8], _ at: Int, _ count: Int) -> UInt {
+func littleEndian(_ bytes: [UInt8], _ at: Int, _ count: Int) -> UInt {
   var value: UInt = 0
   for i in 0..<count { value |= UInt(bytes[at + i]) << UInt(8 * i) }
   return value

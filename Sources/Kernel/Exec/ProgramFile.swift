@@ -43,13 +43,17 @@ extension File {
   func bytes(at offset: Int, count: Int) throws(Errno) -> [UInt8] {
     guard count > 0 else { return [] }
     let buffer = try KernelBuffer(count: count)
+    return buffer.bytes.slice(0, try fill(buffer.bytes, at: offset)).array
+  }
+  /// Reads from `offset` until `bytes` are full or the file ends. Returns how many it were.
+  func fill(_ bytes: KernelBytes, at offset: Int) throws(Errno) -> Int {
     var done = 0
-    while done < count {
-      var buffers = IOBuffers(kernel: buffer.bytes.slice(done, count - done))
+    while done < bytes.count {
+      var buffers = IOBuffers(kernel: bytes.slice(done, bytes.count - done))
       let moved = try read(&buffers, at: offset + done)
       if moved == 0 { break }
       done += moved
     }
-    return buffer.bytes.slice(0, done).array
+    return done
   }
 }

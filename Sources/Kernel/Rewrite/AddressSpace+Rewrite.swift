@@ -63,7 +63,8 @@ extension AddressSpace {
     else { return }
     let offset = area.fileOffset(site)
     if let image = mapping.image {
-      image.patch(offset, file)
+      // An area may have grown by what the guest mapped behind it.
+      if image.segment.contains(offset, 2) { image.patch(offset, file) }
       return
     }
     guard let exec = ExecFile.of(file), let segment = exec.segment(at: offset, count: 2),
@@ -77,9 +78,13 @@ extension AddressSpace {
   /// same. The lock is held.
   private func replaceText(_ state: inout AddressSpaceState, _ mapping: FileMapping, _ image: ExecImage) throws(Errno) {
     if mapping.image != nil || mapping.wasWritable { return }
+    let starts = starts(&state, of: mapping)
+    for start in starts {
+      guard let area = state.areas.tree.area(at: start), image.segment.contains(area.offset, area.count) else { return }
+    }
     try mapStubs(&state, mapping, image)
     mapping.image = image
-    for start in starts(&state, of: mapping) {
+    for start in starts {
       guard var area = state.areas.tree.area(at: start) else { continue }
       try mapImage(&area, image)
       state.areas.change(start) { $0.filled = area.filled }

@@ -14,6 +14,11 @@ final class ExecFile {
   struct Segment {
     /// Where its pages begin in the file and by the file's own addresses, and how many bytes there are: whole pages.
     let offset: UInt, address: UInt, count: UInt
+
+    /// Whether it has all of `count` bytes from `offset` in the file.
+    func contains(_ offset: UInt, _ count: UInt) -> Bool {
+      offset >= self.offset && offset - self.offset < self.count && count <= self.count - (offset - self.offset)
+    }
   }
   /// The executable segments; none: no program or library.
   let segments: [Segment]
@@ -43,7 +48,8 @@ final class ExecFile {
     var range: Range<UInt> = 0..<0
     if let elf = try? ElfImage(of: file) {
       range = elf.range
-      for segment in elf.segments where segment.protection & PROT_EXEC != 0 && segment.protection & PROT_WRITE == 0 {
+      for segment in elf.segments
+      where segment.protection & PROT_EXEC != 0 && segment.protection & PROT_WRITE == 0 && segment.fileCount > 0 {
         let skipped = segment.address & 4095
         segments.append(
           Segment(
@@ -77,10 +83,7 @@ final class ExecFile {
 
   /// The segment that has all of `count` bytes from `offset` in the file.
   func segment(at offset: UInt, count: UInt) -> Segment? {
-    for s in segments where offset >= s.offset && offset - s.offset < s.count && count <= s.count - (offset - s.offset)
-    {
-      return s
-    }
+    for segment in segments where segment.contains(offset, count) { return segment }
     return nil
   }
   /// The distance from where the file's byte at `offset` is mapped to where stubs go: behind the last segment.

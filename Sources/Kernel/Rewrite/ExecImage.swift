@@ -26,14 +26,7 @@ final class ExecImage: Listed {
     stubs = exec.range.upperBound
     memory = try ExecMemory(textPages: Int(segment.count >> 12), stubPages: Int(Self.stubRoom >> 12))
     sites = Mutex(ExecSites(stubs: UInt64(exec.range.upperBound)), rank: .execImage)
-    let text = memory.bytes.slice(0, Int(segment.count))
-    var done = 0
-    while done < text.count {
-      var buffers = IOBuffers(kernel: text.slice(done, text.count - done))
-      let moved = try file.read(&buffers, at: Int(segment.offset) + done)
-      if moved == 0 { break }
-      done += moved
-    }
+    _ = try file.fill(memory.bytes.slice(0, Int(segment.count)), at: Int(segment.offset))
     memory.bytes.store(callEntryAddress, at: Int(segment.count))
   }
 
@@ -56,7 +49,9 @@ final class ExecImage: Listed {
     if sites.withLock({ $0.knows(site) }) { return }
     let at = Int(offset - segment.offset)
     let low = max(0, at - CodeWindow.reach) & ~15, high = min(Int(segment.count), at + CodeWindow.reach)
-    guard let original = try? file.bytes(at: Int(segment.offset) + low, count: high - low) else { return }
+    guard let original = try? file.bytes(at: Int(segment.offset) + low, count: high - low),
+      original.count >= at - low + 2  // the file may have shrunk
+    else { return }
     var options = PatchOptions()
     // Of 15, the signal restorer, unwinders know the bytes; they do not look at them where a table has it.
     if at >= 7, original[at - low - 5] == 15 || original[at - low - 4] == 15 {
@@ -86,7 +81,7 @@ final class ExecImage: Listed {
       return
     }
     guard let at = place(code.address, code.count) else { return }
-    memory.bytes[at] = 0xcc  // whoever runs into it goes on in the stub: `stub(of:)`
+    memory.bytes[at] = 0xcc  // whoever runs into it goes on in the stub: `breakpoint`
     Scheduler.barrierOnProcessors()
     write(code, from: 1)
     Scheduler.barrierOnProcessors()

@@ -12,15 +12,15 @@ enum UnwindTable {
     else { return false }
     var at = 0
     while at + 16 <= bytes.count {
-      let length = number(bytes, at, 4)
+      let length = littleEndian(bytes, at, 4)
       if length == 0 || length >= 0xffff_fff0 { return false }
       let next = at + 4 + Int(length)
       // A row, not what rows have in common: its distance to that is not 0. Its addresses are relative, of 32 bits, which
       // is what compilers write for x86-64.
-      if number(bytes, at + 4, 4) != 0 {
+      if littleEndian(bytes, at + 4, 4) != 0 {
         let field = start &+ UInt(at + 8)
-        let first = field &+ UInt(bitPattern: Int(Int32(truncatingIfNeeded: number(bytes, at + 8, 4))))
-        if address &- first < number(bytes, at + 12, 4) { return true }
+        let first = field &+ UInt(bitPattern: Int(Int32(truncatingIfNeeded: littleEndian(bytes, at + 8, 4))))
+        if address &- first < littleEndian(bytes, at + 12, 4) { return true }
       }
       at = next
     }
@@ -32,20 +32,21 @@ enum UnwindTable {
     guard let header = try? file.bytes(at: 0, count: ElfImage.headerSize), header.count == ElfImage.headerSize else {
       return nil
     }
-    let table = number(header, 40, 8), size = Int(number(header, 58, 2)), count = Int(number(header, 60, 2))
-    let names = Int(number(header, 62, 2))
+    let table = littleEndian(header, 40, 8), size = Int(littleEndian(header, 58, 2)),
+      count = Int(littleEndian(header, 60, 2))
+    let names = Int(littleEndian(header, 62, 2))
     guard table < 1 << 40, size == 64, count < 4096, names < count,
       let rows = try? file.bytes(at: Int(table), count: count * size), rows.count == count * size
     else { return nil }
     func row(_ i: Int) -> (offset: UInt, count: UInt, address: UInt) {
-      (number(rows, i * size + 24, 8), number(rows, i * size + 32, 8), number(rows, i * size + 16, 8))
+      (littleEndian(rows, i * size + 24, 8), littleEndian(rows, i * size + 32, 8), littleEndian(rows, i * size + 16, 8))
     }
     let text = row(names)
     guard text.offset < 1 << 40, text.count < 1 << 20,
       let strings = try? file.bytes(at: Int(text.offset), count: Int(text.count))
     else { return nil }
     let wanted: StaticString = ".eh_frame"
-    for i in 0..<count where isName(strings, Int(number(rows, i * size, 4)), wanted) {
+    for i in 0..<count where isName(strings, Int(littleEndian(rows, i * size, 4)), wanted) {
       let found = row(i)
       guard found.offset < 1 << 40, found.count <= UInt(largest) else { return nil }
       return (Int(found.offset), Int(found.count), found.address)
@@ -57,11 +58,5 @@ enum UnwindTable {
     guard at + name.count < strings.count, strings[at + name.count] == 0 else { return false }
     for i in name.indices where strings[at + i] != name[i] { return false }
     return true
-  }
-  /// A little-endian number of `count` bytes, which are there.
-  private static func number(_ bytes: [UInt8], _ at: Int, _ count: Int) -> UInt {
-    var value: UInt = 0
-    for i in 0..<count { value |= UInt(bytes[at + i]) << UInt(8 * i) }
-    return value
   }
 }

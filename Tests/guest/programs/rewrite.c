@@ -1,6 +1,7 @@
 // System calls at many places, of many shapes, at every offset in a word: run for the first time by several threads at
 // once, interrupted, read and written over. Natively it is all plain code.
 // guest: variants=static,dynamic,musl
+#include <elf.h>
 #include <pthread.h>
 #include <sys/time.h>
 #include <ucontext.h>
@@ -150,4 +151,20 @@ TEST(moved_text) {
   for (int i = 0; i < SITES; i++) CHECK_EQ(run(place, i), getpid());
   CHECK_EQ(mremap(place, count, count, MREMAP_MAYMOVE | MREMAP_FIXED, first), first);
   for (int i = 0; i < SITES; i++) CHECK_EQ(run(padded, i), getpid());
+}
+
+// A file whose executable segment has no bytes of it, at an address that is not a page's.
+TEST(empty_segment) {
+  Elf64_Ehdr header = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT}, .e_type = ET_DYN,
+                       .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_phoff = sizeof header,
+                       .e_ehsize = sizeof header, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1};
+  Elf64_Phdr segment = {.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x1005, .p_memsz = 0x1000, .p_align = 1};
+  int fd = SYS(open("empty", O_RDWR | O_CREAT | O_TRUNC, 0600));
+  CHECK_EQ(write(fd, &header, sizeof header), (long)sizeof header);
+  CHECK_EQ(write(fd, &segment, sizeof segment), (long)sizeof segment);
+  char *p = SYS(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0));
+  CHECK_EQ(memcmp(p, &header, sizeof header), 0);
+  SYS(munmap(p, 4096));
+  close(fd);
+  unlink("empty");
 }
