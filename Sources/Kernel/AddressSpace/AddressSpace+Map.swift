@@ -47,6 +47,7 @@ extension AddressSpace {
       let isWritable = flags.isSuperset(of: [.shared, .mayWrite])
       mapping = FileMapping(
         space: self, file: request.file, object: object, isWritable: isWritable, attachment: request.segment)
+      mapping?.wasWritable = request.protection & PROT_WRITE != 0
     }
     let exec = Hook.rewrites ? execFile(request) : nil
     let room = exec != nil && wantsStubRoom(request) ? ExecImage.stubRoom : 0
@@ -218,6 +219,7 @@ extension AddressSpace {
       }
     case .cached(let file): try mapCached(&area, file)
     case .host(let file):
+      if let kept, kept.has(start, area.end, nil) { return }
       try HostMemory.mapHostFile(
         start, count, protection: protection, descriptor: file.descriptor, offset: area.offset,
         isShared: area.flags.contains(.shared))

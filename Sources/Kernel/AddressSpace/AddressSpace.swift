@@ -37,6 +37,10 @@ public final class AddressSpace {
   /// Where the strings of the command line and of the environment lie: /proc/PID/cmdline, environ.
   public final var commandLine: Range<UInt> = 0..<0
   public final var environment: Range<UInt> = 0..<0
+  /// Where exec put the program; nil in a copy that fork(2) made, which ends as soon as it is of no use.
+  var layout: ProgramLayout?
+  /// While exec maps the program: what is mapped already, from an earlier run.
+  var kept: KeptText?
   /// The program's file, which nobody may write to meanwhile. Under the lock.
   private var program = OwnedOptional<RunningFile>()
   /// /proc/PID/auxv: pairs of words, AT_NULL included.
@@ -61,16 +65,18 @@ public final class AddressSpace {
 
   /// A task leaves it: exit(2), or exec with others in it. The last one tears it down: its files close, its mappings leave
   /// their lists. The task, which runs in it, keeps a reference until it has moved on. Returns whether it was the last.
-  @discardableResult public func leave() -> Bool {
+  /// `keepsText`: `kept` says afterwards what may stay mapped in the host process.
+  @discardableResult public func leave(keepsText: Bool = false) -> Bool {
     guard users.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return false }
-    tearDown(unmap: !hasAddressSpaces)
+    tearDown(unmap: !hasAddressSpaces, keepsText: keepsText)
     return true
   }
 
   /// Empties it. `unmap`: the host space goes on serving others, so what was mapped must leave it.
-  func tearDown(unmap: Bool) {
+  func tearDown(unmap: Bool, keepsText: Bool = false) {
     _ = try? withState { (state) throws(Errno) in
       state.isGone = true
+      if keepsText { kept = textToKeep(&state) }
       defer { state.areas.clear() }
       forgetResidency()
       if unmap && !host.wasKilled { try unmapInHost(&state, 0, AddressLayout.end) }

@@ -5,10 +5,21 @@ import Machine
 /// Where exec puts things: at random, unless the machine (`--no-aslr`) or the process (personality(2)) says otherwise.
 struct Placement {
   let isRandom: Bool
-  private let words: InlineArray<7, UInt64> = HostRandom.words()
+  private var words: InlineArray<7, UInt64> = HostRandom.words()
 
-  init(personality: UInt32) {
-    isRandom = !bootBlock.has(Int(MARTLET_NO_ASLR)) && personality & UInt32(ADDR_NO_RANDOMIZE) == 0
+  init(isRandom: Bool) { self.isRandom = isRandom }
+  static func isRandom(personality: UInt32) -> Bool {
+    !bootBlock.has(Int(MARTLET_NO_ASLR)) && personality & UInt32(ADDR_NO_RANDOMIZE) == 0
+  }
+
+  /// The same places for another run; what is random within the stack is so anew.
+  func again() -> Placement {
+    var result = self
+    let fresh: InlineArray<3, UInt64> = HostRandom.words()
+    result.words[1] = fresh[0]
+    result.words[5] = fresh[1]
+    result.words[6] = fresh[2]
+    return result
   }
 
   /// Pages below 2^`bits`, in bytes. Each use has a word of its own.

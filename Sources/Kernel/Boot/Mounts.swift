@@ -6,6 +6,7 @@ import Machine
 func prepareVFS() {
   dentries.set(DentryCache())
   execFiles.set(ExecFiles())
+  keptTexts.set(KeptTexts())
   fileSystemTypes.set(FileSystemTypeList())
   let anonymous = AnonymousFileSystems()
   anonymousFileSystems.set(anonymous)

@@ -52,8 +52,8 @@ extension Task {
     }
     let wasAlone = process.threadCount == 1 && isLeader
     try process.killOtherThreads(self)  // where this throws, the task dies on its way out
-    let home: HostSpace
-    do throws(Errno) { home = try newHome() } catch {
+    let home: NewHome
+    do throws(Errno) { home = try newHome(plan) } catch {
       if !wasAlone { failExec() }
       throw error
     }
@@ -97,9 +97,29 @@ extension Task {
     }
   }
 
-  /// The host process for the new program: the one that it is in where nobody else is, else a fresh one. Errors: EAGAIN,
-  /// `.restart` where the task is killed meanwhile.
-  private func newHome() throws(Errno) -> HostSpace {
+  /// Where the new program will be.
+  private struct NewHome {
+    var space: HostSpace
+    let stackRoom: UInt
+    let isRandom: Bool
+    /// For its next run; nil: that will be placed anew.
+    let key: ProgramLayout.Key?
+    /// What is mapped there from an earlier run.
+    var kept: KeptText?
+  }
+
+  /// The host process for the new program: one in which it ran before, else the one that it is in where nobody else is, else
+  /// a fresh one. Errors: EAGAIN, `.restart` where the task is killed meanwhile.
+  private func newHome(_ plan: ExecPlan) throws(Errno) -> NewHome {
+    let stackRoom = min(max(memoryLimits.stack, 256 << 10), 1 << 40)
+    let isRandom = Placement.isRandom(personality: process.personality)
+    let key = plan.layoutKey(stackRoom: stackRoom, isRandom: isRandom)
+    if let key, let (space, text) = keptTexts.with({ $0.take(key) }) {
+      return NewHome(space: space, stackRoom: stackRoom, isRandom: isRandom, key: key, kept: text)
+    }
+    return NewHome(space: try newSpace(), stackRoom: stackRoom, isRandom: isRandom, key: key)
+  }
+  private func newSpace() throws(Errno) -> HostSpace {
     if !hasAddressSpaces {
       // The first program makes the one for all.
       if !guestHost.isSet {
@@ -113,22 +133,25 @@ extension Task {
   }
 
   /// Past the point of no return.
-  private func replaceProgram(_ plan: ExecPlan, _ home: HostSpace) throws(Errno) {
+  private func replaceProgram(_ plan: ExecPlan, _ home: NewHome) throws(Errno) {
     leaveAddressSpace()
     let old = addressSpace.borrowed?.object
-    if let old, hasAddressSpaces, old.host === home {
+    if let old, hasAddressSpaces, old.host === home.space {
       old.tearDown(unmap: false)
       setAddressSpace(nil)
       try HostMemory.wipe()
     } else {
-      Scheduler.move(to: home)
+      Scheduler.move(to: home.space)
       setAddressSpace(nil)
       old?.leave()
+      if hasAddressSpaces { try home.space.unmapKept() }
     }
-    let new = AddressSpace(host: home)
+    let new = AddressSpace(host: home.space)
     setAddressSpace(new)
     resetForExec(plan)
-    try load(plan, new)
+    new.kept = home.kept
+    try load(plan, new, home)
+    new.kept = nil
   }
 
   /// What does not outlive execve(2).
@@ -150,22 +173,24 @@ extension Task {
     process.name = name
   }
 
-  private func load(_ plan: ExecPlan, _ space: AddressSpace) throws(Errno) {
+  private func load(_ plan: ExecPlan, _ space: AddressSpace, _ home: NewHome) throws(Errno) {
     let limits = memoryLimits
-    let placement = Placement(personality: process.personality)
-    let stackRoom = min(max(limits.stack, 256 << 10), 1 << 40)
+    let earlier = home.kept?.layout
+    let placement = earlier?.placement.again() ?? Placement(isRandom: home.isRandom)
     let top = try space.makeStack(
-      placement, room: stackRoom, size: InitialStack.size(plan), isExecutable: plan.program.image.hasExecutableStack,
+      placement, room: home.stackRoom, size: InitialStack.size(plan),
+      isExecutable: plan.program.image.hasExecutableStack,
       limits: limits)
     let hasLoader = plan.interpreter != nil
     // A static position-independent program goes to the mapping area, so that a loader run as a program leaves the
     // program's place free.
-    let program = try space.load(
-      plan.program, hasLoader && hasAddressSpaces ? .at(placement.programBase) : .anywhere, limits: limits)
+    let place = hasLoader && hasAddressSpaces ? ImagePlace.at(placement.programBase) : .anywhere
+    let program = try space.load(plan.program, earlier.map { .movedBy($0.programBias) } ?? place, limits: limits)
     var entry = program.entry
     var base: UInt = 0
     if let interpreter = plan.interpreter {
-      let loaded = try space.load(interpreter, .anywhere, limits: limits)
+      let loaded = try space.load(
+        interpreter, earlier.map { .movedBy($0.interpreterBias) } ?? .anywhere, limits: limits)
       entry = loaded.entry
       base = loaded.bias
     }
@@ -174,6 +199,11 @@ extension Task {
     space.withoutChange { state in
       state.breakStart = breakStart
       state.breakEnd = breakStart
+    }
+    if let key = home.key {
+      space.layout = ProgramLayout(
+        key: key, placement: placement, programBias: program.bias, interpreterBias: base,
+        uses: (earlier?.uses ?? 0) + 1)
     }
     space.codeRange = program.code
     space.dataRange = program.data

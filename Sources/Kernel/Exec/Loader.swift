@@ -18,6 +18,8 @@ struct LoadedImage {
 enum ImagePlace {
   /// At the addresses in the file, or, where it is movable, at this address.
   case at(UInt)
+  /// Where it was before: at the addresses in the file and this.
+  case movedBy(UInt)
   /// Where there is room in the mapping area.
   case anywhere
 }
@@ -65,6 +67,12 @@ extension AddressSpace {
     let alignment = image.alignment
     let count = range.upperBound - range.lowerBound + room
     switch wanted {
+    case .movedBy(let bias):
+      let start = range.lowerBound &+ bias
+      guard AddressLayout.isUsable(start, count), withoutChange({ $0.areas.tree.isFree(start, start + count) }) else {
+        throw .exists
+      }
+      return bias
     case .at(let address):
       let base = address & ~(alignment - 1)
       if AddressLayout.isUsable(base, count), withoutChange({ $0.areas.tree.isFree(base, base + count) }) {

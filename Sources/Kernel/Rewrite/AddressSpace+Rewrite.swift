@@ -39,17 +39,21 @@ extension AddressSpace {
     }
     if room.image === image { return }
     try state.areas.reserve()
-    try HostMemory.mapKernelMemory(
-      start, area.count, protection: PROT_READ | PROT_EXEC, offset: image.memory.stubOffset, isShared: false)
+    if kept?.has(start, area.end, image) != true {
+      try HostMemory.mapKernelMemory(
+        start, area.count, protection: PROT_READ | PROT_EXEC, offset: image.memory.stubOffset, isShared: false)
+    }
     room.image = image
     try state.areas.setFlags(start, area.end) { $0.union([.read, .execute, .mayRead, .mayExecute]) }
   }
 
   /// The host's mapping of `area`, whose text is the image's.
   func mapImage(_ area: inout Area, _ image: ExecImage) throws(Errno) {
-    try HostMemory.mapKernelMemory(
-      area.start, area.count, protection: area.flags.protection,
-      offset: image.memory.textOffset &+ (area.offset &- image.segment.offset), isShared: false)
+    if kept?.has(area.start, area.end, image) != true {
+      try HostMemory.mapKernelMemory(
+        area.start, area.count, protection: area.flags.protection,
+        offset: image.memory.textOffset &+ (area.offset &- image.segment.offset), isShared: false)
+    }
     if area.mapping?.cached != nil { area.filled.insert(area.filePages.first, area.filePages.end) }
   }
 

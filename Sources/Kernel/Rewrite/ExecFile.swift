@@ -22,6 +22,8 @@ final class ExecFile {
   }
   /// The executable segments; none: no program or library.
   let segments: [Segment]
+  /// What programs only read of it, text too: whole pages, as exec maps them.
+  let readOnly: [(address: UInt, count: UInt, offset: UInt, protection: Int32)]
   /// The pages of all segments, by the file's own addresses.
   let range: Range<UInt>
   private let modified: FileTime, changed: FileTime
@@ -45,19 +47,21 @@ final class ExecFile {
     let inode = file.inode
     (modified, changed) = (inode.modified, inode.changed)
     var segments: [Segment] = []
+    var readOnly: [(address: UInt, count: UInt, offset: UInt, protection: Int32)] = []
     var range: Range<UInt> = 0..<0
     if let elf = try? ElfImage(of: file) {
       range = elf.range
-      for segment in elf.segments
-      where segment.protection & PROT_EXEC != 0 && segment.protection & PROT_WRITE == 0 && segment.fileCount > 0 {
+      for segment in elf.segments where segment.protection & PROT_WRITE == 0 && segment.fileCount > 0 {
         let skipped = segment.address & 4095
-        segments.append(
-          Segment(
-            offset: segment.fileOffset - skipped, address: segment.address - skipped,
-            count: AddressLayout.roundedUp(segment.fileCount + skipped)))
+        let pages = Segment(
+          offset: segment.fileOffset - skipped, address: segment.address - skipped,
+          count: AddressLayout.roundedUp(segment.fileCount + skipped))
+        readOnly.append((pages.address, pages.count, pages.offset, segment.protection))
+        if segment.protection & PROT_EXEC != 0 { segments.append(pages) }
       }
     }
     self.segments = segments
+    self.readOnly = readOnly
     self.range = range
   }
 
@@ -80,6 +84,9 @@ final class ExecFile {
     withExtendedLifetime(old) {}
     return new
   }
+
+  /// Whether it is what is known of the file now.
+  func isOf(_ inode: Inode) -> Bool { execFiles.with { $0.lock.withLock { _ in inode.execFile === self } } }
 
   /// The segment that has all of `count` bytes from `offset` in the file.
   func segment(at offset: UInt, count: UInt) -> Segment? {

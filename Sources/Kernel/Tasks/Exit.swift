@@ -81,6 +81,7 @@ extension Task {
   public func exit(_ status: Int32) -> Never {
     if exitStage == .none {
       exitStage = .begun
+      endsOrderly = status & 0x7f == 0
       let isLast = process.lock.withLock { threads -> Bool in
         if isLeader { threads.leaderStatus = status }
         threads.living &-= 1
@@ -95,13 +96,15 @@ extension Task {
 
   private func continueExit() -> Never {
     var isLastUser = false
+    var kept: KeptText?
     if exitStage == .begun {
       exitStage = .memory
       notePeak()
       leaveAddressSpace()
       if let space = addressSpace.borrowed?.object {
         setAddressSpace(nil)
-        isLastUser = space.leave()
+        isLastUser = space.leave(keepsText: endsOrderly)
+        kept = space.kept
       }
     }
     if exitStage == .memory {
@@ -119,8 +122,18 @@ extension Task {
     }
     exitStage = .done
     // The parent knows: the rest happens behind its back.
-    if isLastUser && hasAddressSpaces && !isInterrupted(Interruption.lostSpace) { space.wipeForReuse() }
+    if isLastUser && hasAddressSpaces && !isInterrupted(Interruption.lostSpace) { recycle(kept) }
+    kept = nil
     Scheduler.exit()
+  }
+
+  /// Its host process, in which nobody else is, serves another program.
+  private func recycle(_ kept: KeptText?) {
+    if let kept, space.wipeForReuse(keeping: kept.ranges, label: kept.label) {
+      keptTexts.with { $0.add(kept) }
+    } else {
+      space.wipeForReuse()
+    }
   }
 
   /// What a task owes those who wait on its memory, before it leaves it by exec or exit: robust futexes, the word of

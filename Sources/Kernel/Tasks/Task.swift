@@ -46,6 +46,8 @@ public final class Task: Thread {
   var exitStage = ExitStage.none
   /// No other thread of its process is left that has not begun to exit.
   var isLastThread = false
+  /// No signal ended it.
+  var endsOrderly = false
   /// It is on its way out.
   public var isExiting: Bool { exitStage != .none }
   /// sched_setscheduler(2): SCHED_OTHER, SCHED_BATCH or SCHED_IDLE, and SCHED_RESET_ON_FORK.

@@ -49,13 +49,6 @@ public enum HostVDSO {
   /// The pages that no guest mapping may touch.
   public static var range: Range<UInt> { unsafe start..<end }
   static func contains(_ address: UInt64) -> Bool { unsafe address >= UInt64(start) && address < UInt64(end) }
-
-  static func unmapAround() throws(Errno) {
-    let (low, high) = unsafe (start, end)
-    for (from, to) in [(0x7000_0000_0000, low), (high, 0x7fff_ffff_f000)] as [(UInt, UInt)] where from < to {
-      if let error = HostError(hostCall(__NR_munmap, Int(from), Int(to - from))) { throw error.guest }
-    }
-  }
 }
 
 /// The dynamic symbols of the vDSO at an address. SAFETY: the image is the host kernel's; it is looked at only at boot.

@@ -18,6 +18,8 @@ public final class HostSpace: Listed {
   var isDying = false
   var isDead = false  // its process is gone
   var isWiped = false
+  /// What stays mapped in it between two programs, by a number that its last user gave: 0 for nothing.
+  var label: UInt64 = 0
   var wantsCarrier = false  // a thread of it waits for a vCPU that none of its carriers can serve
   let isRoot: Bool
 
@@ -55,6 +57,11 @@ public final class HostSpace: Listed {
     users &-= 1
     guard users == 0, !isRoot, !isDead, unsafe machineHasAddressSpaces else { return }
     if isWiped && SpacePool.put(self) { return }
+    end()
+  }
+
+  /// Its process ends: nobody is in it.
+  func end() {
     isDying = true
     dyingSpaces.add(1, ordering: .sequentiallyConsistent)
     // Its parked carriers must leave: whoever is awake in it does that. Where nobody is, one is woken for it.

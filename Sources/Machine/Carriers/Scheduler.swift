@@ -125,15 +125,19 @@ public enum Scheduler {
     return kick
   }
 
-  /// `thread` was woken and waits on this vCPU: where the current one has had it for a while, it is the other's turn, so
-  /// that who slept need not wait for the end of a time slice. Lock held.
+  /// `thread` was woken and waits on this vCPU: where the current one has had it for a while, it is the other's turn, else
+  /// with the next tick, so that who slept need not wait for the end of a time slice. Lock held.
   private static func preempt(by thread: Thread) {
     guard let vcpu = unsafe arch_carrier().pointee.vcpu, let current = unsafe arch_carrier().pointee.current else {
       return
     }
     let nice = unsafe Borrowed<Thread>(bits: current).with { $0.nice }
     unsafe Processor.with(Int(vcpu.pointee.id)) { processor in
-      guard arch_cycles() &- processor.switchedInCycles > preemptionCycles, thread.nice <= nice else { return }
+      guard thread.nice <= nice else { return }
+      guard arch_cycles() &- processor.switchedInCycles > preemptionCycles else {
+        processor.sliceEnds = 0
+        return
+      }
       processor.mustYield = true
       unsafe arch_store32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 1)
     }

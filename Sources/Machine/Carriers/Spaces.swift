@@ -2,24 +2,46 @@ import CLinux
 import CMachine
 import Synchronization
 
-/// Fresh address spaces, made ahead by root's main thread: nothing in them but the kernel's ranges. Recycled ones join
-/// them. All under the scheduler's lock.
+/// Address spaces without a user. Root's main thread makes some ahead, with nothing in them but the kernel's ranges;
+/// recycled ones join them, in which a program's text may have stayed. All under the scheduler's lock.
 enum SpacePool {
   static var target: Int { 4 }
+  /// With those in which something stays.
+  static var capacity: Int { 12 }
 
+  /// One with nothing in it, else the one that has been there longest.
   static func take() -> HostSpace? {
-    guard let found = unsafe pooledSpaces.popFirst() else { return nil }
-    unsafe pooledCount &-= 1
+    var found = unsafe pooledSpaces.first
+    while let space = found, space.with({ $0.label }) != 0 { found = unsafe after(space) }
+    return unsafe (found ?? pooledSpaces.first).map { take($0) }
+  }
+  static func take(label: UInt64) -> HostSpace? {
+    var found = unsafe pooledSpaces.first
+    while let space = found, space.with({ $0.label }) != label { found = unsafe after(space) }
+    return found.map { take($0) }
+  }
+  @unsafe private static func after(_ space: Borrowed<HostSpace>) -> Borrowed<HostSpace>? {
+    unsafe space.with { unsafe pooledSpaces.after($0) }
+  }
+  private static func take(_ found: Borrowed<HostSpace>) -> HostSpace {
     let space = found.object
+    unsafe pooledSpaces.remove(space)
+    unsafe pooledCount &-= 1
     found.release()
     space.isWiped = false
     return space
   }
   /// Whether one that is wiped now may find room; a guess, without the lock.
   static var hasRoom: Bool { unsafe pooledCount < target }
-  /// Takes a wiped space in. Returns false where there are enough.
+  /// Takes a wiped space in. Returns false where there are enough. One in which something stays takes the place of the
+  /// one that has been there longest.
   static func put(_ space: HostSpace) -> Bool {
-    guard unsafe pooledCount < target else { return false }
+    if unsafe pooledCount >= (space.label == 0 ? target : capacity) {
+      guard space.label != 0, let oldest = unsafe pooledSpaces.popFirst() else { return false }
+      unsafe pooledCount &-= 1
+      oldest.with { $0.end() }
+      oldest.release()  // the table has a count too
+    }
     Borrowed(space).retain()  // the pool's own
     unsafe pooledSpaces.append(space)
     unsafe pooledCount &+= 1
@@ -87,8 +109,9 @@ nonisolated(unsafe) private var stillborn: InlineArray<8, Int32> = InlineArray(r
 nonisolated(unsafe) var spaceBuckets: InlineArray<1024, Borrowed<HostSpace>?> = InlineArray(repeating: nil)
 
 extension HostSpace {
-  /// A fresh address space for exec: from the pool, or after root's main thread has made one. Errors: EAGAIN where the
-  /// host makes no more processes; `.restart` where the task is killed meanwhile.
+  /// A fresh address space for exec: from the pool, or after root's main thread has made one. Something may have stayed in
+  /// it: see `unmapKept`. Errors: EAGAIN where the host makes no more processes; `.restart` where the task is killed
+  /// meanwhile.
   public static func fresh() throws(Errno) -> HostSpace {
     var found: HostSpace?
     Scheduler.lock()
@@ -176,16 +199,36 @@ extension HostSpace {
     if result >= 0 { unsafe kickIdle() }
   }
 
-  /// Wipes the address space that the caller, its last thread, runs in; when the caller leaves it, it serves again. Where
-  /// there are enough it is left to the end of its process.
-  public func wipeForReuse() {
-    guard SpacePool.hasRoom else { return }
+  /// The one in the pool where `label` says what stays mapped; nil: there is none any more.
+  public static func recycled(label: UInt64) -> HostSpace? {
+    Scheduler.lock()
+    defer { Scheduler.unlock() }
+    let found = SpacePool.take(label: label)
+    found?.label = 0
+    return found
+  }
+
+  /// Unmaps what has stayed from an earlier use of the address space, which the calling thread runs in.
+  public func unmapKept() throws(Errno) {
+    if label == 0 { return }
+    label = 0
+    try HostMemory.wipe()
+  }
+
+  /// Wipes the address space that the caller, its last thread, runs in, but for `kept`, which `label` stands for; when the
+  /// caller leaves it, it serves again. Where there are enough it is left to the end of its process. Returns whether it
+  /// serves again.
+  @discardableResult
+  public func wipeForReuse(keeping kept: KeptRanges = KeptRanges(), label: UInt64 = 0) -> Bool {
+    guard label != 0 || SpacePool.hasRoom else { return false }
     do throws(Errno) {
-      try HostMemory.wipe()
+      try HostMemory.wipe(keeping: kept)
+      self.label = label
       isWiped = true
     } catch {
       isWiped = false
     }
+    return isWiped
   }
 
   /// Runs `body` inside this address space, on the calling thread, which hops over and back. What `body` sees is this

@@ -76,12 +76,45 @@ public enum HostMemory {
     try check(r)
     return result
   }
-  /// Unmaps everything that is the guest's, for exec and for recycling.
-  public static func wipe() throws(Errno) {
-    try check(hostCall(__NR_munmap, 0x1_0000, 0x4000_0000_0000 - 0x1_0000))
-    try check(hostCall(__NR_munmap, 0x5000_0000_0000, 0x1800_0000_0000))
-    unsafe try HostVDSO.unmapAround()
+  /// Unmaps everything that is the guest's but `kept`, for exec and for recycling.
+  public static func wipe(keeping kept: KeptRanges = KeptRanges()) throws(Errno) {
+    let vdso = HostVDSO.range
+    let windows: InlineArray<4, (low: UInt, high: UInt)> = [
+      (0x1_0000, 0x4000_0000_0000), (0x5000_0000_0000, 0x6800_0000_0000), (0x7000_0000_0000, vdso.lowerBound),
+      (vdso.upperBound, 0x7fff_ffff_f000),
+    ]
+    var next = 0
+    for i in windows.indices {
+      var (at, high) = windows[i]
+      while next < kept.count, kept[next].lowerBound < high {
+        if at < kept[next].lowerBound { try unmap(at, kept[next].lowerBound - at) }
+        at = kept[next].upperBound
+        next += 1
+      }
+      if at < high { try unmap(at, high - at) }
+    }
   }
+}
+
+/// Ranges of guest memory that stay mapped when all others go: a few, in the order of their addresses, apart.
+public struct KeptRanges {
+  private var ranges = InlineArray<12, Range<UInt>>(repeating: 0..<0)
+  public private(set) var count = 0
+  public init() {}
+
+  /// Returns false where there is no room for one more.
+  public mutating func insert(_ range: Range<UInt>) -> Bool {
+    guard count < ranges.count else { return false }
+    var at = count
+    while at > 0, ranges[at - 1].lowerBound > range.lowerBound {
+      ranges[at] = ranges[at - 1]
+      at -= 1
+    }
+    ranges[at] = range
+    count += 1
+    return true
+  }
+  public subscript(_ i: Int) -> Range<UInt> { ranges[i] }
 }
 
 /// A descriptor of the host, with one owner; closed at the end of its life, but for those that stay for the machine's.
