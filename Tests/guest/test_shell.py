@@ -30,6 +30,13 @@ def test_pipeline(anybody, cpus):
     assert result.status == 0 and result.out.strip() == "6", result.explain()
 
 
+def test_login_shell(anybody):
+    """Without a command the user's login shell runs: a name that begins with a hyphen, the profile read, at home."""
+    process = subprocess.Popen(anybody.command("run"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    out, _ = process.communicate(b"echo $0 $PWD $SHELL $PAGER; exit 9\n", timeout=30)
+    assert (out, process.returncode) == (b"-sh /root /bin/sh less\n", 9)
+
+
 @pytest.mark.parametrize("line, status", [
     ("exit 7", 7), ("true", 0), ("false", 1), ("kill -9 $$", 137), ("kill -TERM $$", 143),
     ("kill -SEGV $$", 139), ("exit 255", 255)])
