@@ -12,6 +12,8 @@ PYTEST := $(PYTHON) -m pytest -q -p no:cacheprovider
 SHARE := share/martlet
 SWIFT_BUILD = swift build -c release $(QUIET)
 MODE := $(if $(MMU),--mmu $(MMU))
+NOMMU := $(filter none,$(MMU))
+PREREQUISITES := build
 
 ##@ Use
 .PHONY: help run
@@ -22,7 +24,8 @@ help: ## List the targets
 
 # The first build shows what it does; later ones say something only when they fail.
 run: QUIET := $(if $(wildcard bin/martlet),--quiet)
-run: build ## Boot to a shell, or run one command: CMD='uname -a'; MMU=none for one address space
+run: PREREQUISITES := $(if $(NOMMU),nommu,build)
+run: build $(if $(NOMMU),root-nommu) ## Boot to a shell, or run one command: CMD='uname -a'; MMU=none for one address space
 ifdef CMD
 	@bin/martlet run $(MODE) -- sh -c "$$CMD"
 else
@@ -31,7 +34,7 @@ endif
 export CMD
 
 ##@ Build
-.PHONY: build build-checked root prerequisites prerequisites-test install clean
+.PHONY: build build-checked root root-nommu prerequisites prerequisites-test install clean
 build: prerequisites ## Build bin/martlet and share/martlet: the kernel, its symbols, the default root
 	@$(SWIFT_BUILD) --product martlet >&2
 	@$(SWIFT_BUILD) --product martlet-kernel >&2
@@ -48,11 +51,15 @@ $(SHARE)/%.symbols: $(SHARE)/% scripts/kernel-symbols $(wildcard scripts/lib/*.p
 	@scripts/kernel-symbols $< $@
 
 root: prerequisites $(SHARE)/root.tar ## Build the default root only
-$(SHARE)/root.tar: root/build $(shell find root/files -type f)
-	@root/build $@
+root-nommu: PREREQUISITES := nommu
+root-nommu: prerequisites $(SHARE)/root-nommu.tar ## Build the default root of --mmu none, from Debian's sources
+$(SHARE)/root.tar: root/build $(wildcard root/lib/*.py) $(shell find root/files -type f)
+	@root/build $@ >&2
+$(SHARE)/root-nommu.tar: root/build $(wildcard root/lib/*.py root/nommu/*) $(shell find root/files -type f)
+	@root/build --mmu none $@ >&2
 
 prerequisites: ## Install missing Debian packages, or print the line that does
-	@scripts/prerequisites build
+	@scripts/prerequisites $(PREREQUISITES)
 
 prerequisites-test:
 	@scripts/prerequisites test
@@ -60,16 +67,16 @@ prerequisites-test:
 install: build ## Install below PREFIX (default /usr/local)
 	install -D -m 755 bin/martlet $(DESTDIR)$(PREFIX)/bin/martlet
 	install -D -m 755 $(SHARE)/kernel $(DESTDIR)$(PREFIX)/$(SHARE)/kernel
-	install -m 644 $(SHARE)/kernel.symbols $(SHARE)/root.tar $(DESTDIR)$(PREFIX)/$(SHARE)/
+	install -m 644 $(SHARE)/kernel.symbols $(wildcard $(SHARE)/root*.tar) $(DESTDIR)$(PREFIX)/$(SHARE)/
 
-clean: ## Remove everything that was built; downloaded packages stay in .build-root
+clean: ## Remove everything that was built; packages, and what is made of their sources, stay in .build-root
 	rm -rf .build .build-checked bin share
 
 ##@ Test
 .PHONY: test test-long test-swift test-tool test-guest kunit checks lint format docs
 test: prerequisites-test ## Everything, shortened to fit into 15 minutes
 	@$(MAKE) test-swift
-	@$(MAKE) build build-checked
+	@$(MAKE) build build-checked root-nommu
 	@$(MAKE) kunit
 	@$(MAKE) kunit MMU=none
 	@MARTLET_KERNEL=checked $(MAKE) kunit

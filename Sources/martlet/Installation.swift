@@ -30,11 +30,17 @@ struct Installation {
     Descriptor.open(kernel + ".symbols", O_RDONLY)
   }
 
-  func defaultRoot() throws(Failure) -> String {
-    for name in ["root.tar", "root.tar.zst", "root.tar.xz", "root.tar.gz"] {
-      let path = "\(share)/\(name)"
+  /// The root of a machine that is told none. Without an MMU it is another one, whose programs can run there.
+  func defaultRoot(_ mmu: MMU) throws(Failure) -> String {
+    let (name, target) =
+      switch mmu {
+      case .host: ("root.tar", "build")
+      case .none: ("root-nommu.tar", "root-nommu")
+      }
+    for ending in ["", ".zst", ".xz", ".gz"] {
+      let path = "\(share)/\(name)\(ending)"
       if HostText.withCString(path, { access($0, F_OK) }) == 0 { return path }
     }
-    throw Failure("the default root is missing (\(share)/root.tar): 'make build' makes it, or give --root DIR")
+    throw Failure("the default root is missing (\(share)/\(name)): 'make \(target)' makes it, or give --root DIR")
   }
 }

@@ -89,7 +89,8 @@ struct Run: MachineCommand {
   func start(at started: UInt64) throws(Failure) -> Int32 {
     var boot = try Boot(machine, started: started)
     boot.block.header.hook = hook.number
-    let root = if let root { try Root.open(root) } else { try Root.standard(boot.installation.defaultRoot()) }
+    let root =
+      if let root { try Root.open(root) } else { try Root.standard(boot.installation.defaultRoot(machine.mmu)) }
     try boot.setRoot(root, readOnly: readOnly)
     boot.setMounts(try Mount.plan(volumes, temporaries: readOnly ? root.temporaries : []))
     if let strace { try boot.setTrace(strace) }

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import signal
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -138,6 +139,19 @@ def copied_tree():
     target = copy_for_everybody()
     yield target
     shutil.rmtree(target)
+
+
+@pytest.fixture(scope="session")
+def nommu_busybox(tmp_path_factory):
+    """The busybox of the root for --mmu none, whose shell is hush. It runs natively too, so the host is its oracle."""
+    root = pathlib.Path(programs.martlet()).parent.parent / "share/martlet/root-nommu.tar"
+    if not root.exists():
+        pytest.skip("there is no root for --mmu none: 'make root-nommu' makes it")
+    busybox = tmp_path_factory.mktemp("nommu") / "busybox"
+    with tarfile.open(root) as archive:
+        busybox.write_bytes(archive.extractfile("bin/busybox").read())
+    busybox.chmod(0o755)
+    return busybox
 
 
 @pytest.fixture(params=["same-user", "ordinary-user"])

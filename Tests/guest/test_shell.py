@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from tool import Tool, alive, behave, descendants, eventually
 
+MMU = pytest.mark.parametrize("mmu", ["host", "none"])
 CPUS = pytest.mark.parametrize("cpus", ["1", "2", "4"])
 
 
@@ -18,36 +20,49 @@ def sh(tool, line, *options, **more):
     return tool.run("sh", "-c", line, options=options, **more)
 
 
+@MMU
 @CPUS
-def test_uname(anybody, cpus):
-    result = anybody.run("uname", "-srm", options=["--cpus", cpus])
+def test_uname(anybody, cpus, mmu):
+    result = anybody.run("uname", "-srm", options=["--cpus", cpus, "--mmu", mmu])
     assert (result.status, result.out) == (0, "Linux 6.12.0-martlet x86_64\n"), result.explain()
 
 
+@MMU
 @CPUS
-def test_pipeline(anybody, cpus):
-    result = sh(anybody, "echo hello | tr a-z A-Z | wc -c", "--cpus", cpus)
+def test_pipeline(anybody, cpus, mmu):
+    result = sh(anybody, "echo hello | tr a-z A-Z | wc -c", "--cpus", cpus, "--mmu", mmu)
     assert result.status == 0 and result.out.strip() == "6", result.explain()
+
+
+@MMU
+def test_login_shell(anybody, mmu):
+    """Without a command the user's login shell runs: a name that begins with a hyphen, the profile read, at home."""
+    process = subprocess.Popen(anybody.command("run", "--mmu", mmu), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    out, _ = process.communicate(b"echo $0 $PWD $SHELL $PAGER; exit 9\n", timeout=30)
+    assert (out, process.returncode) == (b"-sh /root /bin/sh less\n", 9)
 
 
 @pytest.mark.parametrize("line, status", [
     ("exit 7", 7), ("true", 0), ("false", 1), ("kill -9 $$", 137), ("kill -TERM $$", 143),
     ("kill -SEGV $$", 139), ("exit 255", 255)])
-def test_status(tool, line, status):
-    assert sh(tool, line).status == status
+@MMU
+def test_status(tool, line, status, mmu):
+    assert sh(tool, line, "--mmu", mmu).status == status
 
 
-def test_dereferencing_null(tool):
-    options, command = behave("@null")
+@MMU
+def test_dereferencing_null(tool, mmu):
+    options, command = behave("@null", mmu=mmu)
     assert tool.run(*command, options=options).status == 139
     result = sh(tool, " ".join(command) + "; echo status $?; echo on", *options)
     assert result.status == 0 and result.out.endswith("status 139\non\n"), result.explain()
 
 
+@MMU
 @pytest.mark.parametrize("command, status", [
     (["/etc/passwd"], 126), (["/etc"], 126), (["/no/such/program"], 127), (["nosuchprogram"], 127)])
-def test_cannot_run(tool, command, status):
-    result = tool.run(*command)
+def test_cannot_run(tool, command, status, mmu):
+    result = tool.run(*command, options=["--mmu", mmu])
     assert result.status == status and result.err, result.explain()
 
 
@@ -69,6 +84,40 @@ def test_broken_archive_names_the_member(tool, place):
     os.truncate(archive, 150000)
     result = tool.run("true", options=["--root", archive])
     assert result.status == 125 and "some-file" in result.err, result.explain()
+
+
+WITHOUT_FORK = [
+    "seq 1 1000 | sort -rn | head -n 3",
+    "for i in 1 2 3; do echo $i; done | while read x; do echo r$x; done",
+    "f() { echo in f $1; return 7; }; f 1 | cat; x=$(f 2); echo $x; f 3; echo $?",
+    "(exit 3); echo $?; x=$(exit 4); echo $?; sh -c 'kill -9 $$' | cat; (sleep 0.1; exit 5) & wait $!; echo $?",
+    "for i in $(seq 1 300); do (exit 3) || x=$?; done; echo $x",
+    "i=0; while [ $i -lt 200 ]; do /proc/self/exe true; i=$((i+1)); done; echo $i",
+    "cat <<E | tr a b\nabc $((1+2)) $(echo y)\nE",
+    "trap 'echo end' EXIT; trap 'echo usr1' USR1; kill -USR1 $$; echo after",
+    "exec 3>o; echo three >&3; exec 3>&-; cat o",
+    "echo a b c | xargs -n 1 echo x; find o -exec echo {} \\;",
+    "mkdir d; echo 1 >d/f; tar czf - d | tar tzf -; tar czf d.tgz d; tar xOf d.tgz",
+    "awk 'BEGIN { while ((\"echo a; echo b\" | getline x) > 0) print x; system(\"echo c\"); print \"d\" | \"cat\" }'",
+    "timeout 0.2 sleep 100; echo $?; timeout 100 sh -c 'exit 4'; echo $?",
+    "sleep 100 & kill -9 $!; wait $!; echo $?",
+]
+
+
+@pytest.mark.parametrize("line", WITHOUT_FORK)
+def test_shell_without_fork(tool, place, nommu_busybox, line):
+    """What a shell usually forks for, in the root for --mmu none: natively and here the same."""
+    (place / "o").touch()
+    native = subprocess.run([nommu_busybox, "sh", "-c", line], cwd=place, stdin=subprocess.DEVNULL, capture_output=True,
+                            text=True, timeout=30)
+    result = sh(tool, "touch o; " + line, "--mmu", "none", "-w", "/tmp")
+    assert (result.out, result.err, result.status) == (native.stdout, native.stderr, native.returncode), result.explain()
+
+
+def test_programs_without_an_mmu(tool):
+    result = sh(tool, "top -b -n 1 | head -n 5; ps; head -c 100000 /dev/zero | gzip | gunzip -c | wc -c", "--mmu", "none")
+    assert re.search(r"PID +PPID USER.*\n.* top -b -n 1\n", result.out), result.explain()
+    assert re.search(r"\n +\d+ root +ps\n100000\n$", result.out) and result.status == 0, result.explain()
 
 
 def test_interpreter_missing(tool):

@@ -34,10 +34,11 @@ class Tool:
                                 start_new_session=True, **more)
 
 
-def behave(*words):
-    """Option and command that run Tests/guest/programs/behave.c in the default root."""
-    programs.build("behave")
-    return ["-v", f"{programs.BUILD}:/t:ro"], ["/t/static/behave", *words]
+def behave(*words, mmu="host"):
+    """Options and command that run Tests/guest/programs/behave.c in the default root."""
+    variant = {"host": "static", "none": "pie"}[mmu]
+    programs.build("behave", variant)
+    return ["--mmu", mmu, "-v", f"{programs.BUILD}:/t:ro"], [f"/t/{variant}/behave", *words]
 
 
 def copy_for_everybody():

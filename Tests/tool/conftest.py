@@ -53,6 +53,7 @@ class Machine:
                         pathlib.Path(__file__).parent / "standin.c"], check=True)
         (self.share / "kernel.symbols").write_bytes(b"MSYM0001")
         make_tar(self.share / "root.tar")
+        make_tar(self.share / "root-nommu.tar")
 
     def run(self, *arguments, **options):
         options.setdefault("stdin", subprocess.DEVNULL)

@@ -91,6 +91,7 @@ def test_every_option_arrives(machine, tmp_path):
     assert boot.returncode == 0, boot.stderr
     boot = json.loads(log.read_text())
     assert boot["flags"] == MMU_NONE | READ_ONLY | NO_ASLR | STRACE
+    assert boot["rootSource"] == str(machine.share / "root-nommu.tar")
     assert (boot["cpus"], boot["memory"], boot["uid"], boot["gid"]) == (3, 64 << 20, 5, 6)
     assert (boot["hostname"], boot["directory"], boot["logLevel"]) == ("h", "/x", 7)
     assert (boot["tickMicroseconds"], boot["kickMicroseconds"]) == (0xffffffff, 50)

@@ -72,8 +72,8 @@ def test_missing_parts(machine, tmp_path):
     (tmp_path / "bin").mkdir()
     shutil.copy(machine.tool, tmp_path / "bin/martlet")
 
-    def line():
-        result = subprocess.run([tmp_path / "bin/martlet", "run", "true"], capture_output=True, text=True)
+    def line(*options):
+        result = subprocess.run([tmp_path / "bin/martlet", "run", *options, "true"], capture_output=True, text=True)
         assert result.returncode == 125
         return result.stderr
 
@@ -81,6 +81,8 @@ def test_missing_parts(machine, tmp_path):
     (tmp_path / "share/martlet").mkdir(parents=True)
     shutil.copy(machine.share / "root.tar", tmp_path / "share/martlet/root.tar")
     assert "cannot start the kernel" in line() and "make build" in line()
+    without = line("--mmu", "none")  # the other root is not taken: its shell could not start
+    assert "default root is missing" in without and "make root-nommu" in without
 
 
 @pytest.mark.parametrize("arguments, expected", [

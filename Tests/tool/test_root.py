@@ -1,8 +1,9 @@
-"""The default root: what is in it, and that its shell's prompt comes out expanded."""
+"""The default roots: what is in them, and that their shells' prompts come out expanded."""
 
 import hashlib
 import os
 import pty
+import select
 import subprocess
 import tarfile
 import time
@@ -10,11 +11,18 @@ import time
 import pytest
 from conftest import REPOSITORY
 
+ET_DYN = 3
+
+
+@pytest.fixture(scope="module", params=["host", "none"])
+def mmu(request):
+    return request.param
+
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
+def archive(mmu, tmp_path_factory):
     output = tmp_path_factory.mktemp("root") / "root.tar"
-    subprocess.run([REPOSITORY / "root/build", output], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([REPOSITORY / "root/build", "--mmu", mmu, output], check=True, stdout=subprocess.DEVNULL)
     return output
 
 
@@ -24,8 +32,9 @@ def members(archive):
         return {member.name: member for member in tar}
 
 
-def test_the_same_packages_give_the_same_bytes(archive, tmp_path):
-    subprocess.run([REPOSITORY / "root/build", tmp_path / "again.tar"], check=True, stdout=subprocess.DEVNULL)
+def test_the_same_packages_give_the_same_bytes(archive, mmu, tmp_path):
+    again = [REPOSITORY / "root/build", "--mmu", mmu, tmp_path / "again.tar"]
+    subprocess.run(again, check=True, stdout=subprocess.DEVNULL)
     digests = {hashlib.sha256(path.read_bytes()).digest() for path in (archive, tmp_path / "again.tar")}
     assert len(digests) == 1
 
@@ -56,6 +65,29 @@ def test_what_a_user_expects(members):
         assert members[name].isdir()
 
 
+@pytest.mark.parametrize("mmu", ["none"], indirect=True)
+def test_without_an_mmu_programs_lie_anywhere(archive, tmp_path):
+    with tarfile.open(archive) as tar:
+        for name in ("bin/busybox", "lib/ld-musl-x86_64.so.1"):
+            tar.extract(name, tmp_path)
+            header = (tmp_path / name).read_bytes()[:18]
+            assert header[:4] == b"\x7fELF" and int.from_bytes(header[16:], "little") == ET_DYN
+    assert b"without an MMU" in subprocess.run([tmp_path / "bin/busybox"], capture_output=True, timeout=10).stdout
+
+
+@pytest.mark.parametrize("mmu", ["none"], indirect=True)
+def test_programs_of_the_library_run(archive, tmp_path):
+    """What is linked against the host's musl runs with the loader that was built."""
+    loader = "lib/ld-musl-x86_64.so.1"
+    with tarfile.open(archive) as tar:
+        tar.extract(loader, tmp_path)
+    source = '#include <stdio.h>\nint main(void) { puts("here"); }'
+    subprocess.run(["musl-gcc", "-fPIE", "-pie", "-x", "c", "-", "-o", tmp_path / "program"], check=True, text=True,
+                   input=source)
+    result = subprocess.run([tmp_path / loader, tmp_path / "program"], capture_output=True, timeout=10)
+    assert result.stdout == b"here\n"
+
+
 def test_the_tool_takes_it(machine, archive):
     assert machine.run("run", "--root", archive, "size").stdout == f"{archive.stat().st_size}\n".encode()
 
@@ -71,15 +103,16 @@ def test_the_prompt_is_expanded(archive, tmp_path):
     process, terminal = pty.fork()
     if process == 0:
         os.chdir("/usr")
-        os.execve(busybox, ["sh", "-i"], {"ENV": str(tmp_path / "etc/profile"), "HOSTNAME": "martlet.example",
-                                          "PATH": str(tmp_path / "bin"), "TERM": "dumb"})
+        os.execve(busybox, ["sh", "-i"],
+                  {"HOSTNAME": "martlet.example", "PATH": str(tmp_path / "bin"), "TERM": "dumb"})
     sign = "#" if os.geteuid() == 0 else "$"
     text = ""
     try:
+        os.write(terminal, f". {tmp_path}/etc/profile\n".encode())
         for prompt, line in ((f"martlet:/usr{sign} ", "cd /tmp\n"), (f"martlet:/tmp{sign} ", "exit\n")):
             deadline = time.monotonic() + 10
             while prompt not in text:
-                assert time.monotonic() < deadline, text
+                assert select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0], text
                 text += os.read(terminal, 4096).decode()
             os.write(terminal, line.encode())
     finally:

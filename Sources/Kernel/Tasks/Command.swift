@@ -26,7 +26,7 @@ final class Command: TaskWork {
       if !user.home.isEmpty { Command.set(&environment, "HOME", user.home) }
       arguments = [name]
       enter(task, directory, block)
-      start(task, [shell], arguments, environment)
+      return start(task, [shell], arguments, environment)
     }
     if directory.isEmpty { Command.goHome(task, environment) }
     enter(task, directory, block)
@@ -56,7 +56,8 @@ final class Command: TaskWork {
     task.setCredentials(credentials)
   }
 
-  /// Runs the first of `paths` that can be; as execvp(3), one that may not be executed does not end the search.
+  /// Runs the first of `paths` that can be, once the caller has returned; as execvp(3), one that may not be executed does
+  /// not end the search.
   private func start(_ task: Task, _ paths: [[UInt8]], _ arguments: [[UInt8]], _ environment: [[UInt8]]) {
     var failure = Errno.noEntry
     for path in paths {
