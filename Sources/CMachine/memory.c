@@ -20,14 +20,20 @@ void *memcpy(void *restrict to, const void *restrict from, size_t count) {
   if (count - 8 <= 248) {
     char *t = to;
     const char *f = from;
-    uint64_t word;
-    for (size_t i = 0; i + 8 <= count; i += 8) {
+    uint64_t word, words[4], last;
+    __builtin_memcpy(&last, f + count - 8, 8);
+    size_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+      __builtin_memcpy(words, f + i, 32);
+      __builtin_memcpy(t + i, words, 32);
+      __asm__ volatile("" ::: "memory");
+    }
+    for (; i + 8 <= count; i += 8) {
       __builtin_memcpy(&word, f + i, 8);
       __builtin_memcpy(t + i, &word, 8);
       __asm__ volatile("" ::: "memory");
     }
-    __builtin_memcpy(&word, f + count - 8, 8);
-    __builtin_memcpy(t + count - 8, &word, 8);
+    __builtin_memcpy(t + count - 8, &last, 8);
     return result;
   }
   __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count)::"memory");
@@ -39,7 +45,12 @@ void *memset(void *to, int value, size_t count) {
   if (count - 8 <= 248) {
     char *t = to;
     uint64_t word = (uint8_t)value * 0x0101010101010101;
-    for (size_t i = 0; i + 8 <= count; i += 8) {
+    size_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+      for (int k = 0; k < 32; k += 8) __builtin_memcpy(t + i + k, &word, 8);
+      __asm__ volatile("" ::: "memory");
+    }
+    for (; i + 8 <= count; i += 8) {
       __builtin_memcpy(t + i, &word, 8);
       __asm__ volatile("" ::: "memory");
     }

@@ -106,6 +106,7 @@ void arch_call_on(uint64_t stack, void (*f)(void *), void *argument) __attribute
 
 // User access with fix-ups. Each returns what could not be copied, or whether it faulted.
 size_t arch_user_copy(void *to, const void *from, size_t count);
+long arch_user_string(void *to, const void *from, size_t limit);
 size_t arch_user_clear(void *to, size_t count);
 int arch_user_load32(const void *address, uint32_t *value);
 int arch_user_compare_exchange32(void *address, uint32_t *expected, uint32_t desired);

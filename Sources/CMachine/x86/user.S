@@ -2,7 +2,7 @@
 // the page cannot be had. A fault is first offered to the address space (arch_copy_fault), since the page may only be
 // unfilled; the instruction then simply runs again.
   .text
-  .globl arch_user_copy, arch_user_clear, arch_user_load32, arch_user_compare_exchange32
+  .globl arch_user_copy, arch_user_string, arch_user_clear, arch_user_load32, arch_user_compare_exchange32
 
 // `rep` takes its time to start: little is moved in words, then bytes. A fault in those is one of `rep` at the same place.
 #define LITTLE 256
@@ -11,8 +11,22 @@ arch_user_copy:
   mov %rdx, %rcx
   cmp $LITTLE, %rdx
   ja 1f
-  sub $8, %rcx
-  jb 12f
+  sub $32, %rcx
+  jb 49f
+40: mov (%rsi), %rax
+41: mov 8(%rsi), %r8
+42: mov 16(%rsi), %r9
+43: mov 24(%rsi), %r10
+44: mov %rax, (%rdi)
+45: mov %r8, 8(%rdi)
+46: mov %r9, 16(%rdi)
+47: mov %r10, 24(%rdi)
+  add $32, %rsi
+  add $32, %rdi
+  sub $32, %rcx
+  jae 40b
+49: add $24, %rcx
+  jl 12f
 10: mov (%rsi), %rax
 11: mov %rax, (%rdi)
   add $8, %rsi
@@ -29,9 +43,33 @@ arch_user_copy:
   jnz 13b
 15: xor %eax, %eax
   ret
+48: add $24, %rcx           // a fault among the four words: begin with the first of them
 16: add $8, %rcx
 1: rep movsb
 2: mov %rcx, %rax
+  ret
+// (to, from, limit), limit a multiple of 8 -> the length of the string at `from`, copied with its NUL in whole words; negative
+// where no NUL is below the limit or what is before it cannot be read.
+arch_user_string:
+  mov $0x0101010101010101, %r8
+  mov $0x8080808080808080, %r9
+  xor %eax, %eax
+50: mov (%rsi,%rax), %rcx
+  mov %rcx, (%rdi,%rax)
+  mov %rcx, %r10
+  sub %r8, %rcx
+  not %r10
+  and %r10, %rcx
+  and %r9, %rcx             // the lowest bit that stays is in the first byte that is zero
+  jnz 51f
+  add $8, %rax
+  cmp %rdx, %rax
+  jb 50b
+52: mov $-1, %rax
+  ret
+51: bsf %rcx, %rcx
+  shr $3, %ecx
+  add %rcx, %rax
   ret
 // (to, count) -> bytes not cleared
 arch_user_clear:
@@ -77,6 +115,10 @@ arch_user_compare_exchange32:
   .section machine_fixups,"aR"
   .quad 1b, 2b
   .quad 3b, 4b
+  .irp n, 40, 41, 42, 43, 44, 45, 46, 47
+  .quad \n\()b, 48b
+  .endr
+  .quad 50b, 52b
   .quad 10b, 16b
   .quad 11b, 16b
   .quad 13b, 1b

@@ -166,20 +166,36 @@ private func readLink(
   _ task: Task, _ directory: Int32, _ address: Int, _ out: UserPointer<UInt8>, _ size: Int32
 ) throws(Errno) -> SyscallOutcome {
   guard size > 0 else { throw .invalid }
-  let path = try task.path(address)
-  let text: [UInt8]
-  if path.isEmpty && directory != AT_FDCWD {
-    text = try task.withAnyFile(directory) { (file) throws(Errno) -> [UInt8] in
-      guard file.inode.isSymbolicLink else { throw .noEntry }
-      return try file.inode.readlink()
-    }
-  } else {
-    let found = try task.resolve(directory, path, [])
-    guard found.dentry.inode.isSymbolicLink else { throw .invalid }
-    if !found.mount.has(MS_NOATIME) && !found.mount.isReadOnly { found.dentry.inode.noteAccess() }
-    text = try found.dentry.inode.readlink()
-  }
+  let cached = try cachedLink(task, directory, UserPointer(UInt(bitPattern: address)))
+  let text = if let cached { cached } else { try link(task, directory, address) }
   let count = min(text.count, Int(size))
   try out.copyOut(count == text.count ? text : Array(text[..<count]))
   return .value(count)
+}
+private func cachedLink(_ task: Task, _ directory: Int32, _ path: UserPointer<UInt8>) throws(Errno) -> [UInt8]? {
+  try path.withShortPath { (path) throws(Errno) -> [UInt8]? in
+    try task.withCached(directory, path, follow: false) { (found) throws(Errno) -> [UInt8]? in
+      try found.dentry.with { (dentry) throws(Errno) -> [UInt8]? in
+        if dentry.isNegative { throw .noEntry }
+        guard dentry.inode.isSymbolicLink else { throw .invalid }
+        found.mount.with { mount in
+          if !mount.has(MS_NOATIME) && !mount.isReadOnly { dentry.inode.noteAccess() }
+        }
+        return try dentry.inode.readlink()
+      }
+    }
+  }
+}
+private func link(_ task: Task, _ directory: Int32, _ address: Int) throws(Errno) -> [UInt8] {
+  let path = try task.path(address)
+  if path.isEmpty && directory != AT_FDCWD {
+    return try task.withAnyFile(directory) { (file) throws(Errno) -> [UInt8] in
+      guard file.inode.isSymbolicLink else { throw .noEntry }
+      return try file.inode.readlink()
+    }
+  }
+  let found = try task.resolve(directory, path, [])
+  guard found.dentry.inode.isSymbolicLink else { throw .invalid }
+  if !found.mount.has(MS_NOATIME) && !found.mount.isReadOnly { found.dentry.inode.noteAccess() }
+  return try found.dentry.inode.readlink()
 }

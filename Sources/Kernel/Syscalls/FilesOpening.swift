@@ -21,14 +21,31 @@ private var validOpenFlags: Int32 {
 
 private func openFile(_ task: Task, _ directory: Int32, _ path: Int, _ how: OpenHow) throws(Errno) -> SyscallOutcome {
   let text = UserPointer<UInt8>(UInt(bitPattern: path))
-  if how.isPlain, let found = try task.resolveCached(directory, text, follow: how.flags & O_NOFOLLOW == 0) {
-    return try install(task, how) { (flags) throws(Errno) -> File in try Opening.open(task, found, flags) }
+  if how.isPlain, task.table.with({ $0.hasRoom(below: task.descriptorLimit) }),
+    let file = try openCached(task, directory, text, how.flags)
+  {
+    Notify.file(file, NotifyMask.open)
+    return .value(
+      try task.table.with { (table) throws(Errno) -> Int in
+        try table.install(file, closeOnExec: how.flags & O_CLOEXEC != 0, limit: task.descriptorLimit)
+      })
   }
   let path = try task.path(path)
   return try install(task, how) { (flags) throws(Errno) -> File in
     var how = how
     how.flags = flags
     return try Opening.open(task, directory, path, how)
+  }
+}
+private func openCached(
+  _ task: Task, _ directory: Int32, _ path: UserPointer<UInt8>, _ flags: Int32
+) throws(Errno) -> File? {
+  try path.withShortPath { (path) throws(Errno) -> File? in
+    try task.withCached(directory, path, follow: flags & O_NOFOLLOW == 0) { (found) throws(Errno) -> File? in
+      try task.credentials.borrowed.with { (c) throws(Errno) -> File? in
+        try Opening.openCached(found, flags & ~O_CLOEXEC, c)
+      }
+    }
   }
 }
 /// Reserves the descriptor first, so that nothing is made where there is none left. `open` is given the flags of the file.

@@ -3,21 +3,6 @@ import Machine
 
 // stat(2) and its like, access(2), statfs(2).
 
-extension linux_stat {
-  /// stat(2)'s structure.
-  @inline(__always) init(_ s: FileStatus) {
-    self.init(
-      st_dev: UInt(s.device), st_ino: UInt(s.inode), st_nlink: UInt(s.linkCount), st_mode: s.mode, st_uid: s.uid,
-      st_gid: s.gid, __pad0: 0, st_rdev: UInt(s.rdev), st_size: s.size, st_blksize: s.blockSize, st_blocks: s.blocks,
-      st_atime: UInt(bitPattern: s.accessed.seconds),
-      st_atime_nsec: UInt(UInt32(bitPattern: s.accessed.nanoseconds)),
-      st_mtime: UInt(bitPattern: s.modified.seconds),
-      st_mtime_nsec: UInt(UInt32(bitPattern: s.modified.nanoseconds)),
-      st_ctime: UInt(bitPattern: s.changed.seconds), st_ctime_nsec: UInt(UInt32(bitPattern: s.changed.nanoseconds)),
-      __unused: (0, 0, 0))
-  }
-}
-
 /// Implements Linux syscall stat(2).
 func sysStat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   try statPath(task, AT_FDCWD, args.a0, 0, args.pointer1())
@@ -30,7 +15,9 @@ func sysLstat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
 func sysFstat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   try task.withAnyFile(args.i0) { (file) throws(Errno) in
     let out: UserPointer<linux_stat> = args.pointer1()
-    try out.copyOut(linux_stat(try file.inode.status()))
+    var status = FileStatus()
+    try file.inode.getStatus(&status)
+    try out.copyOut(from: &status.abi)
   }
   return .value(0)
 }
@@ -44,28 +31,27 @@ private func statPath(
   guard flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE) == 0 else {
     throw .invalid
   }
-  // It is written in place: to return it through the closures would copy it at each.
   var status = FileStatus()
   let path = UserPointer<UInt8>(UInt(bitPattern: address))
-  let isDone = try path.withShortString { (path) throws(Errno) -> Void? in
+  let isDone = try path.withShortPath { (path) throws(Errno) -> Void? in
     if path.isEmpty && flags & AT_EMPTY_PATH != 0 && directory != AT_FDCWD {
-      return try task.withAnyFile(directory) { (file) throws(Errno) in status = try file.inode.status() }
+      return try task.withAnyFile(directory) { (file) throws(Errno) in try file.inode.getStatus(&status) }
     }
     return try task.withCached(directory, path, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
       (found) throws(Errno) -> Void? in
       try found.dentry.with { (dentry) throws(Errno) in
         if dentry.isNegative { throw .noEntry }
-        status = try dentry.inode.status()
+        try dentry.inode.getStatus(&status)
       }
     }
   }
   if isDone == nil {
     let path = try statPathArgument(task, address, flags)
     try task.withTarget(directory, path, flags, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
-      (inode, _) throws(Errno) in status = try inode.status()
+      (inode, _) throws(Errno) in try inode.getStatus(&status)
     }
   }
-  try out.copyOut(linux_stat(status))
+  try out.copyOut(from: &status.abi)
   return .value(0)
 }
 /// The path of stat-like calls: with AT_EMPTY_PATH a null one is empty.
@@ -80,25 +66,41 @@ func sysStatx(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
   guard UInt32(bitPattern: args.i3) & 0x8000_0000 == 0, flags & AT_STATX_SYNC_TYPE != AT_STATX_SYNC_TYPE,
     flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE) == 0
   else { throw .invalid }
-  let path = try statPathArgument(task, args.a1, flags)
+  let follow = flags & AT_SYMLINK_NOFOLLOW == 0
   var isMountRoot = false
   var mountID = 0
-  let s: FileStatus
-  if path.isEmpty && flags & AT_EMPTY_PATH != 0 && args.i0 != AT_FDCWD {
-    s = try task.withAnyFile(args.i0) { (file) throws(Errno) -> FileStatus in
-      if let path = file.path {
-        mountID = path.mount.id
-        isMountRoot = path.dentry === path.mount.root
+  var s = FileStatus()
+  let text = UserPointer<UInt8>(UInt(bitPattern: args.a1))
+  let isDone = try text.withShortPath { (path) throws(Errno) -> Void? in
+    try task.withCached(args.i0, path, follow: follow) { (found) throws(Errno) -> Void? in
+      try found.dentry.with { (dentry) throws(Errno) in
+        if dentry.isNegative { throw .noEntry }
+        found.mount.with { mount in
+          mountID = mount.id
+          isMountRoot = Borrowed(mount.root) == dentry
+        }
+        try dentry.inode.getStatus(&s)
       }
-      return try file.inode.status()
     }
-  } else {
-    var walk: WalkFlags = flags & AT_SYMLINK_NOFOLLOW == 0 ? .follow : []
-    if flags & AT_EMPTY_PATH != 0 { walk.insert(.allowEmpty) }
-    let found = try task.resolve(args.i0, path, walk)
-    mountID = found.mount.id
-    isMountRoot = found.dentry === found.mount.root
-    s = try found.dentry.inode.status()
+  }
+  if isDone == nil {
+    let path = try statPathArgument(task, args.a1, flags)
+    if path.isEmpty && flags & AT_EMPTY_PATH != 0 && args.i0 != AT_FDCWD {
+      try task.withAnyFile(args.i0) { (file) throws(Errno) in
+        if let path = file.path {
+          mountID = path.mount.id
+          isMountRoot = path.dentry === path.mount.root
+        }
+        try file.inode.getStatus(&s)
+      }
+    } else {
+      var walk: WalkFlags = follow ? .follow : []
+      if flags & AT_EMPTY_PATH != 0 { walk.insert(.allowEmpty) }
+      let found = try task.resolve(args.i0, path, walk)
+      mountID = found.mount.id
+      isMountRoot = found.dentry === found.mount.root
+      try found.dentry.inode.getStatus(&s)
+    }
   }
   let out: UserPointer<linux_statx> = args.pointer4()
   try out.copyOut(linux_statx(s, mountID: mountID, isMountRoot: isMountRoot))
@@ -157,8 +159,28 @@ private func checkAccess(
 ) throws(Errno) -> SyscallOutcome {
   let effective: Int32 = 0x200  // AT_EACCESS
   guard mode & ~7 == 0, flags & ~(effective | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0 else { throw .invalid }
+  let real = flags & effective == 0
+  if !real || task.credentials.borrowed.with({ $0.isReal }) {
+    let text = UserPointer<UInt8>(UInt(bitPattern: address))
+    let isDone = try text.withShortPath { (path) throws(Errno) -> Void? in
+      try task.withCached(directory, path, follow: flags & AT_SYMLINK_NOFOLLOW == 0) { (found) throws(Errno) -> Void? in
+        try found.dentry.with { (dentry) throws(Errno) in
+          if dentry.isNegative { throw .noEntry }
+          if mode == 0 { return }
+          let inode = dentry.inode
+          try found.mount.with { (mount) throws(Errno) in
+            if mode & 1 != 0, inode.isRegular, mount.has(MS_NOEXEC) { throw .access }
+            let isAllowed = task.credentials.borrowed.with { inode.allows(UInt32(bitPattern: mode), $0) }
+            if !isAllowed { throw .access }
+            if mode & 2 != 0 { try Permissions.checkWritable(inode, mount) }
+          }
+        }
+      }
+    }
+    if isDone != nil { return .value(0) }
+  }
   let path = try task.path(address)
-  let c = flags & effective != 0 ? task.credentials.borrowed.object : realCredentials(task)
+  let c = real ? realCredentials(task) : task.credentials.borrowed.object
   func check(_ inode: Inode, _ mount: Mount?) throws(Errno) {
     if mode & 1 != 0, inode.isRegular, mount?.has(MS_NOEXEC) == true { throw .access }
     if mode != 0 { try inode.checkPermission(UInt32(bitPattern: mode), c) }
@@ -175,15 +197,20 @@ private func checkAccess(
   try check(found.dentry.inode, found.mount)
   return .value(0)
 }
+extension Credentials {
+  /// What access(2) goes by instead of the effective ones.
+  fileprivate var realCapabilities: UInt64 { uid == 0 ? permitted : 0 }
+  /// Whether its ids for files are the real ones.
+  fileprivate var isReal: Bool { uid == fsuid && gid == fsgid && effective == realCapabilities }
+}
 /// The task's credentials with its real ids in place of those for files.
 private func realCredentials(_ task: Task) -> Credentials {
   task.credentials.borrowed.with { c in
-    let capabilities = c.uid == 0 ? c.permitted : 0
-    if c.uid == c.fsuid && c.gid == c.fsgid && c.effective == capabilities { return c }
+    if c.isReal { return c }
     let new = Credentials(copying: c)
     new.fsuid = c.uid
     new.fsgid = c.gid
-    new.effective = capabilities
+    new.effective = c.realCapabilities
     return new
   }
 }

@@ -29,7 +29,7 @@ public final class HostStreamInode: Inode {
   }
 
   public override var size: Int { (try? descriptor.status().st_size) ?? 0 }
-  public override func status() throws(Errno) -> FileStatus { FileStatus(try descriptor.status()) }
+  public override func getStatus(_ s: inout FileStatus) throws(Errno) { s = FileStatus(try descriptor.status()) }
 
   // /dev/stdout and its like.
   public override var opensSpecialFiles: Bool { true }

@@ -38,10 +38,12 @@ public final class CachedFile {
   /// Where page `page` lies in kernel memory's descriptor, made resident. The caller has compared it with `size`.
   /// Errors: ENOSPC.
   public func makeResident(_ page: Int) throws(Errno) -> UInt {
-    try pages.withLock { (_) throws(Errno) -> UInt in
-      if let offset = cache.memoryOffset(page) { return offset }
-      _ = try fresh(page)
-      return cache.memoryOffset(page) ?? 0
+    try withReleased { () throws(Errno) -> UInt in
+      try pages.withLock { (_) throws(Errno) -> UInt in
+        if let offset = cache.memoryOffset(page) { return offset }
+        _ = try fresh(page)
+        return cache.memoryOffset(page) ?? 0
+      }
     }
   }
   /// The same where it is resident already.
@@ -60,6 +62,15 @@ public final class CachedFile {
     }
   }
 
+  private func room(at offset: Int, limit: Int) throws(Errno) -> KernelBytes {
+    try withReleased { () throws(Errno) -> KernelBytes in
+      try pages.withLock { (_) throws(Errno) -> KernelBytes in
+        if let bytes = cache.bytes(at: offset, limit: limit) { return bytes }
+        let page = try fresh(offset >> 12)
+        return page.slice(offset & 4095, min(4096 &- offset & 4095, limit))
+      }
+    }
+  }
   private func fresh(_ page: Int) throws(Errno) -> KernelBytes {
     if let bytes = cache.page(page) { return bytes }
     try MemoryBound.check(4096, or: .noSpace)
@@ -83,7 +94,9 @@ public final class CachedFile {
       let limit = min(left, buffers.count)
       let moved: Int
       do throws(Errno) {
-        if let bytes = pages.withLock({ _ in cache.bytes(at: at, limit: limit) }) {
+        if let bytes = cache.bytesUnlocked(at: at, limit: limit)
+          ?? pages.withLock({ _ in cache.bytes(at: at, limit: limit) })
+        {
           moved = try buffers.copyOut(bytes)
         } else {
           moved = try buffers.clear(min(limit, 4096 &- at & 4095))
@@ -106,12 +119,11 @@ public final class CachedFile {
       let moved: Int
       do throws(Errno) {
         let limit = buffers.count
-        let bytes = try pages.withLock { (_) throws(Errno) -> KernelBytes in
-          if let bytes = cache.bytes(at: at, limit: limit) { return bytes }
-          let page = try fresh(at >> 12)
-          return page.slice(at & 4095, min(4096 &- at & 4095, limit))
+        if let bytes = cache.bytesUnlocked(at: at, limit: limit) {
+          moved = try buffers.copyIn(bytes)
+        } else {
+          moved = try buffers.copyIn(try room(at: at, limit: limit))
         }
-        moved = try buffers.copyIn(bytes)
       } catch {
         if at == offset { throw error }
         break

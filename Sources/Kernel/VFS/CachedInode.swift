@@ -14,8 +14,16 @@ public final class CachedInode: MemoryInode {
 
   public override var size: Int { data.size }
   public override var blocks: Int { data.residentPages &* 8 }
+  public override func getStatus(_ s: inout FileStatus) throws(Errno) {
+    fillStatus(&s, size: data.size, blocks: data.residentPages &* 8)
+  }
   public override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
-    try RegularFile(self, path: path, flags: flags, notesAccess: flags & O_NOATIME == 0 && !path.mount.has(MS_NOATIME))
+    let notesAccess = flags & O_NOATIME == 0 && !path.mount.has(MS_NOATIME)
+    return try RegularFile(self, path: path, flags: flags, notesAccess: notesAccess)
+  }
+  public override func openCached(_ path: BorrowedPath, _ flags: Int32) throws(Errno) -> File? {
+    let notesAccess = flags & O_NOATIME == 0 && !path.mount.with { $0.has(MS_NOATIME) }
+    return try RegularFile(self, path: path.path, flags: flags, notesAccess: notesAccess)
   }
   public override func setAttributes(_ change: AttributeChange) throws(Errno) {
     applyAttributes(change)

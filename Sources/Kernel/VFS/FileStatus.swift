@@ -20,22 +20,75 @@ public struct FileTime: Sendable, Equatable {
   }
 }
 
-/// What stat(2) and statx(2) tell of a file.
+/// What stat(2) and statx(2) tell of a file. It is kept as stat(2) gives it out.
 public struct FileStatus: Sendable {
-  public var device: UInt32 = 0
-  public var inode: UInt64 = 0
-  public var mode: UInt32 = 0
-  public var linkCount: UInt32 = 1
-  public var uid: UInt32 = 0, gid: UInt32 = 0
-  public var rdev: UInt32 = 0
-  public var size = 0
-  public var blockSize = 4096
-  /// In units of 512 bytes.
-  public var blocks = 0
-  public var accessed = FileTime(seconds: 0), modified = FileTime(seconds: 0), changed = FileTime(seconds: 0)
+  var abi = linux_stat()
   /// Nil where the file system does not know it.
   public var born: FileTime?
-  public init() {}
+  @inline(__always) public init() {
+    abi.st_nlink = 1
+    abi.st_blksize = 4096
+  }
+
+  @inline(__always) public var device: UInt32 {
+    get { UInt32(truncatingIfNeeded: abi.st_dev) }
+    set { abi.st_dev = UInt(newValue) }
+  }
+  @inline(__always) public var inode: UInt64 {
+    get { UInt64(abi.st_ino) }
+    set { abi.st_ino = UInt(newValue) }
+  }
+  @inline(__always) public var mode: UInt32 {
+    get { abi.st_mode }
+    set { abi.st_mode = newValue }
+  }
+  @inline(__always) public var linkCount: UInt32 {
+    get { UInt32(truncatingIfNeeded: abi.st_nlink) }
+    set { abi.st_nlink = UInt(newValue) }
+  }
+  @inline(__always) public var uid: UInt32 {
+    get { abi.st_uid }
+    set { abi.st_uid = newValue }
+  }
+  @inline(__always) public var gid: UInt32 {
+    get { abi.st_gid }
+    set { abi.st_gid = newValue }
+  }
+  @inline(__always) public var rdev: UInt32 {
+    get { UInt32(truncatingIfNeeded: abi.st_rdev) }
+    set { abi.st_rdev = UInt(newValue) }
+  }
+  @inline(__always) public var size: Int {
+    get { abi.st_size }
+    set { abi.st_size = newValue }
+  }
+  @inline(__always) public var blockSize: Int {
+    get { abi.st_blksize }
+    set { abi.st_blksize = newValue }
+  }
+  /// In units of 512 bytes.
+  @inline(__always) public var blocks: Int {
+    get { abi.st_blocks }
+    set { abi.st_blocks = newValue }
+  }
+  @inline(__always) public var accessed: FileTime {
+    get { FileTime(abi.st_atime, abi.st_atime_nsec) }
+    set { (abi.st_atime, abi.st_atime_nsec) = newValue.words }
+  }
+  @inline(__always) public var modified: FileTime {
+    get { FileTime(abi.st_mtime, abi.st_mtime_nsec) }
+    set { (abi.st_mtime, abi.st_mtime_nsec) = newValue.words }
+  }
+  @inline(__always) public var changed: FileTime {
+    get { FileTime(abi.st_ctime, abi.st_ctime_nsec) }
+    set { (abi.st_ctime, abi.st_ctime_nsec) = newValue.words }
+  }
+}
+extension FileTime {
+  @inline(__always) init(_ seconds: UInt, _ nanoseconds: UInt) {
+    self.init(seconds: Int(bitPattern: seconds), nanoseconds: Int32(truncatingIfNeeded: nanoseconds))
+  }
+  @inline(__always) var words: (UInt, UInt) { (UInt(bitPattern: seconds), UInt(UInt32(bitPattern: nanoseconds))) }
 }
 
 /// What statfs(2) tells of a file system.

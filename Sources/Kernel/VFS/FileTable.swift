@@ -8,15 +8,16 @@ import Machine
 public final class FileTable {
   private let lock = SpinLock<Void>((), rank: .descriptors)
   private var slots: ReferenceTable<File>
-  private var used: [UInt64]  // a bit for each descriptor that is open or reserved
-  private var closing: [UInt64]  // FD_CLOEXEC
+  private var used: Bitmap  // which descriptors are open or reserved
+  private var closing: Bitmap  // FD_CLOEXEC
+  private var lowest = 0  // none below it is free
   /// Tasks that share it; a task that looks at another's table uses `file(_:)`, which counts.
   public private(set) var users = 1
 
   public init(capacity: Int = 64) {
     slots = ReferenceTable(capacity: capacity)
-    used = [UInt64](repeating: 0, count: capacity / 64)
-    closing = [UInt64](repeating: 0, count: capacity / 64)
+    used = Bitmap(count: capacity)
+    closing = Bitmap(count: capacity)
   }
 
   // MARK: users
@@ -55,11 +56,10 @@ public final class FileTable {
   /// The first open descriptor from `from` on, for /proc/PID/fd and close_range(2).
   public func next(from: Int) -> Int? {
     lock.withLock { _ in
-      var at = max(from, 0)
-      while at < slots.capacity {
-        if used[at >> 6] >> UInt64(at & 63) == 0 { at = (at | 63) + 1; continue }
-        if slots[at] != nil { return at }
-        at += 1
+      var at = from
+      while let found = used.firstSet(from: at) {
+        if slots[found] != nil { return found }
+        at = found + 1
       }
       return nil
     }
@@ -87,22 +87,27 @@ public final class FileTable {
   public func unreserve(_ descriptor: Int) { lock.withLock { _ in clear(descriptor) } }
 
   /// Opens the lowest free descriptor from `from` on. Errors: EMFILE.
-  public func install(_ file: File, from: Int = 0, closeOnExec: Bool, limit: Int) throws(Errno) -> Int {
-    try lock.withLock { (_) throws(Errno) -> Int in
+  public func install(_ file: consuming File, from: Int = 0, closeOnExec: Bool, limit: Int) throws(Errno) -> Int {
+    var file: File? = consume file
+    return try lock.withLock { (_) throws(Errno) -> Int in
       let found = free(from: from)
       guard found < limit else { throw .tooManyFiles }
       grow(toHold: found)
       set(found, closeOnExec)
-      _ = slots.exchange(found, file)
+      _ = slots.exchange(found, file.take())
       return found
     }
+  }
+  /// Whether there surely is a descriptor free for the only task that uses the table: one that need not reserve it first.
+  @inline(__always) func hasRoom(below limit: Int) -> Bool {
+    users == 1 && lowest < slots.capacity && slots.capacity <= limit && !used[lowest]
   }
   /// Opens `descriptor`, which the caller has checked against RLIMIT_NOFILE, in place of what it was (dup2(2)). Returns
   /// what it was. Errors: EBUSY where another task is about to open it.
   public func exchange(_ descriptor: Int, _ file: File, closeOnExec: Bool) throws(Errno) -> File? {
     try lock.withLock { (_) throws(Errno) -> File? in
       grow(toHold: descriptor)
-      if isUsed(descriptor) && slots[descriptor] == nil { throw .busy }
+      if used[descriptor] && slots[descriptor] == nil { throw .busy }
       set(descriptor, closeOnExec)
       return slots.exchange(descriptor, file)
     }
@@ -113,7 +118,7 @@ public final class FileTable {
   public func closesOnExec(_ descriptor: Int) throws(Errno) -> Bool {
     try lock.withLock { (_) throws(Errno) -> Bool in
       guard slots[descriptor] != nil else { throw .badDescriptor }
-      return closing[descriptor >> 6] >> UInt64(descriptor & 63) & 1 != 0
+      return closing[descriptor]
     }
   }
   public func setClosesOnExec(_ descriptor: Int, _ value: Bool) throws(Errno) {
@@ -166,9 +171,9 @@ public final class FileTable {
     var files: [(Int, File, Bool)] = []
     var capacity = 64
     lock.withLock { _ in
-      capacity = max(64, (highest() + 64) & ~63)
+      capacity = max(64, ((used.lastSet ?? 0) + 64) & ~63)
       for i in 0..<slots.capacity {
-        if let file = slots[i] { files.append((i, file.object, closing[i >> 6] >> UInt64(i & 63) & 1 != 0)) }
+        if let file = slots[i] { files.append((i, file.object, closing[i])) }
       }
     }
     let result = FileTable(capacity: capacity)
@@ -181,37 +186,26 @@ public final class FileTable {
 
   // MARK: the lock is held
 
-  private func isUsed(_ i: Int) -> Bool { i < slots.capacity && used[i >> 6] >> UInt64(i & 63) & 1 != 0 }
-  private func free(from: Int) -> Int {
-    var at = from
-    while at < slots.capacity {
-      let word = ~used[at >> 6] & (UInt64.max << UInt64(at & 63))
-      if word != 0 { return at & ~63 + word.trailingZeroBitCount }
-      at = (at | 63) + 1
-    }
-    return max(at, from)
-  }
-  private func highest() -> Int {
-    for w in stride(from: used.count - 1, through: 0, by: -1) where used[w] != 0 {
-      return w * 64 + 63 - used[w].leadingZeroBitCount
-    }
-    return 0
+  @inline(__always) private func free(from: Int) -> Int {
+    let found = used.firstClear(from: max(from, lowest))
+    if from <= lowest { lowest = found }
+    return found
   }
   private func grow(toHold descriptor: Int) {
     guard descriptor >= slots.capacity else { return }
     let capacity = max(slots.capacity * 2, (descriptor + 64) & ~63)
     slots.grow(to: capacity)
-    while used.count < capacity / 64 {
-      used.append(0)
-      closing.append(0)
-    }
+    used.grow(to: capacity)
+    closing.grow(to: capacity)
   }
-  private func set(_ i: Int, _ closeOnExec: Bool) {
-    used[i >> 6] |= 1 << UInt64(i & 63)
-    if closeOnExec { closing[i >> 6] |= 1 << UInt64(i & 63) } else { closing[i >> 6] &= ~(1 << UInt64(i & 63)) }
+  @inline(__always) private func set(_ i: Int, _ closeOnExec: Bool) {
+    used[i] = true
+    closing[i] = closeOnExec
+    if i == lowest { lowest = i &+ 1 }
   }
-  private func clear(_ i: Int) {
-    used[i >> 6] &= ~(1 << UInt64(i & 63))
-    closing[i >> 6] &= ~(1 << UInt64(i & 63))
+  @inline(__always) private func clear(_ i: Int) {
+    used[i] = false
+    closing[i] = false
+    if i < lowest { lowest = i }
   }
 }

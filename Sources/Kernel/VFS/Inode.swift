@@ -58,9 +58,10 @@ open class Inode {
   open var size: Int { 0 }
   /// st_blocks: in units of 512 bytes.
   open var blocks: Int { 0 }
-  /// What stat(2) tells of it. Called without a lock.
-  open func status() throws(Errno) -> FileStatus {
-    var s = FileStatus()
+  /// What stat(2) tells of it: sets every field of `s`. Called without a lock.
+  open func getStatus(_ s: inout FileStatus) throws(Errno) { fillStatus(&s, size: size, blocks: blocks) }
+  /// The same, where the caller knows the size.
+  @inline(__always) final func fillStatus(_ s: inout FileStatus, size: Int, blocks: Int) {
     s.device = fileSystem.device
     s.inode = number
     s.mode = mode
@@ -74,7 +75,6 @@ open class Inode {
     s.modified = modified
     s.changed = changed
     s.born = born
-    return s
   }
   /// What /proc/PID/fd shows of a file that has no path: `pipe:[7]`.
   open var label: [UInt8] { Array("anon_inode:inode".utf8) }
@@ -119,6 +119,8 @@ open class Inode {
   open func follow() throws(Errno) -> LinkTarget { .text(try readlink()) }
   /// Opens it: regular files and directories, and whatever else the file system handles itself. `flags` are O_*.
   open func open(_ path: Path, _ flags: Int32) throws(Errno) -> File { throw .noDeviceOrAddress }
+  /// The same for a walk of cached names, where that takes no lock and does not sleep. Nil: it does.
+  open func openCached(_ path: BorrowedPath, _ flags: Int32) throws(Errno) -> File? { nil }
   /// Whether FIFOs, sockets and devices are opened by `open` instead of by their kind.
   open var opensSpecialFiles: Bool { false }
   /// Changes attributes; the caller has checked that it may, and holds `lock`.

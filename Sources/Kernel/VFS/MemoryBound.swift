@@ -9,3 +9,13 @@ enum MemoryBound {
     if usage.charged &+ count > usage.total &- min(usage.total &>> 5, 16 << 20) { throw error }
   }
 }
+
+/// Runs `body`, once more where it found no room while removed files waited for walks that might still look at them (RCU). Sleeps
+/// then.
+@inline(__always) func withReleased<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
+  do throws(Errno) { return try body() } catch {
+    if error != .noSpace || !RCU.isHolding { throw error }
+  }
+  RCU.synchronize()
+  return try body()
+}

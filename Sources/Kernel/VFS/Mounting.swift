@@ -130,7 +130,11 @@ enum Mounting {
 
   @inline(never)
   private static func detach(_ mount: Borrowed<Mount>, _ flags: Int32, _ table: MountTable) throws(Errno) -> [Mount] {
-    let isIdle = table.isIdle(mount)
+    var isIdle = table.isIdle(mount)
+    if !isIdle {
+      RCU.synchronize()  // a directory that somebody left may wait for it
+      isIdle = table.isIdle(mount)
+    }
     return try mount.with { (mount) throws(Errno) -> [Mount] in
       guard table.place(of: mount) != nil else { throw .busy }  // the root of the tree
       let children = table.children(of: mount)

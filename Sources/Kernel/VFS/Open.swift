@@ -54,19 +54,30 @@ enum Opening {
   /// Opens what a path leads to. Errors: ELOOP for a symbolic link, EISDIR, EACCES, EROFS, ENXIO, ETXTBSY…
   static func open(_ path: Path, _ flags: Int32, _ c: Credentials) throws(Errno) -> File {
     if flags & O_PATH != 0 { return PathFile(inode: path.dentry.inode, path: path, flags: flags) }
-    try checkOpen(path, flags, c)
+    try checkOpen(path.dentry.inode, path.mount, flags, c)
     let file = try openInode(path, flags)
-    if flags & O_TRUNC != 0 && path.dentry.inode.isRegular {
-      try Attributes.truncate(path.dentry.inode, 0)
-      Notify.file(path.dentry, NotifyMask.modify)
+    if flags & O_TRUNC != 0 && file.inode.isRegular {
+      try Attributes.truncate(file.inode, 0)
+      Notify.file(file, NotifyMask.modify)
     }
-    Notify.file(path.dentry, NotifyMask.open)
+    Notify.file(file, NotifyMask.open)
     return file
   }
 
+  /// The same under RCU, where that needs no more than a regular file of a plain file system. Nil: it does.
+  @inline(__always) static func openCached(_ path: BorrowedPath, _ flags: Int32, _ c: Credentials) throws(Errno) -> File? {
+    if flags & (O_PATH | O_TRUNC) != 0 { return nil }
+    return try path.dentry.with { (dentry) throws(Errno) -> File? in
+      if dentry.isNegative { throw .noEntry }
+      let inode = dentry.inode
+      guard inode.isRegular else { return nil }
+      try path.mount.with { (mount) throws(Errno) in try checkOpen(inode, mount, flags, c) }
+      return try inode.openCached(path, flags)
+    }
+  }
+
   /// may_open() in Linux.
-  private static func checkOpen(_ path: Path, _ flags: Int32, _ c: Credentials) throws(Errno) {
-    let inode = path.dentry.inode
+  private static func checkOpen(_ inode: Inode, _ mount: Mount, _ flags: Int32, _ c: Credentials) throws(Errno) {
     var access: UInt32 =
       switch flags & O_ACCMODE {
       case O_RDONLY: 4
@@ -77,10 +88,10 @@ enum Opening {
     switch inode.type {
     case FileType.symbolicLink: throw .loop
     case FileType.directory: if access & 2 != 0 { throw .isDirectory }
-    case FileType.characterDevice, FileType.blockDevice: if path.mount.has(MS_NODEV) { throw .access }
+    case FileType.characterDevice, FileType.blockDevice: if mount.has(MS_NODEV) { throw .access }
     default: break
     }
-    if access & 2 != 0 { try Permissions.checkWritable(inode, path.mount) }
+    if access & 2 != 0 { try Permissions.checkWritable(inode, mount) }
     try inode.checkPermission(access, c)
     if flags & O_NOATIME != 0 && !inode.isOwned(by: c) { throw .notPermitted }
   }

@@ -15,9 +15,9 @@ public struct Path: @unchecked Sendable {
 }
 
 /// A path that does not own: whoever stores or returns one says what keeps it.
-struct BorrowedPath {
-  let mount: Borrowed<Mount>
-  let dentry: Borrowed<Dentry>
+public struct BorrowedPath {
+  public let mount: Borrowed<Mount>
+  public let dentry: Borrowed<Dentry>
   /// A path of its own: two counts.
-  @inline(__always) var path: Path { Path(mount: mount.object, dentry: dentry.object) }
+  @inline(__always) public var path: Path { Path(mount: mount.object, dentry: dentry.object) }
 }

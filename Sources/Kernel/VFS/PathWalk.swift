@@ -162,8 +162,7 @@ public struct PathWalk: ~Copyable {
   /// system throws.
   public func find(_ start: Int, _ end: Int) throws(Errno) -> Dentry {
     try dentries.borrowed.with { (cache) throws(Errno) -> Dentry in
-      let hash = DentryCache.hash(text.span.extracting(start..<end))
-      if let found = cache.find(text.span.extracting(start..<end), hash, in: dentry) {
+      if let found = cache.find(text.span.extracting(start..<end), in: dentry) {
         if !dentry.inode.fileSystem.revalidates { return found }
         if try dentry.inode.revalidate(text.span.extracting(start..<end), found.isNegative ? nil : found.inode) {
           return found
@@ -239,7 +238,7 @@ public struct PathWalk: ~Copyable {
 /// not there.
 func lookUp(_ name: Span<UInt8>, in parent: Dentry) throws(Errno) -> Dentry {
   try dentries.borrowed.with { (cache) throws(Errno) -> Dentry in
-    if let found = cache.find(name, DentryCache.hash(name), in: parent) {
+    if let found = cache.find(name, in: parent) {
       if !parent.inode.fileSystem.revalidates { return found }
       if try parent.inode.revalidate(name, found.isNegative ? nil : found.inode) { return found }
       cache.remove(found, isDeleted: false)

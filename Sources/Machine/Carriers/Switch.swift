@@ -138,7 +138,14 @@ extension Scheduler {
     unlock()
     dead?.release()
     Posts.drain()
-    RCU.drain()
+    if RCU.hasEnded {
+      // A lock that this thread holds may be one that somebody's deinit wants.
+      if current.with({ $0.mutexCount == 0 }) {
+        RCU.drain()
+      } else {
+        unsafe arch_store32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 1)
+      }
+    }
     MemorySampling.noteActivity()
     if tick != .max { Timers.arm(tick) }
     current.with { thread in

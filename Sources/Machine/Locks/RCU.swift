@@ -18,17 +18,22 @@ open class Deferred {
 }
 
 public enum RCU {
-  /// Gives the caller's count of `object`, which no new reader finds any more, back after a grace period. Takes the
-  /// scheduler's lock and the timers'.
-  static func release(_ object: Borrowed<Deferred>) {
+  /// Gives the caller's count of `object`, which no new reader finds any more, back after a grace period: not again before
+  /// that is over. With the other vCPUs idle it is over when this one leaves the kernel. Takes the scheduler's lock and the
+  /// timers'.
+  public static func release<Object: Deferred>(_ object: Borrowed<Object>) {
+    if Processor.count == 0 { return object.release() }  // at boot, and in hosted tests
     Scheduler.lock()
-    unsafe rcu.next.add(object)
+    // SAFETY: an object of a subclass is one of the class.
+    unsafe rcu.next.add(Borrowed<Deferred>(bits: object.bits))
+    rcuIsHolding.store(true, ordering: .relaxed)
     let arms = unsafe rcu.begin()
+    unsafe arch_store32(UnsafeMutableRawPointer(arch_vcpu()).assumingMemoryBound(to: UInt32.self), 1)
     Scheduler.unlock()
     if arms { arm() }
   }
 
-  /// Waits for a grace period: every reader that began before has ended. Sleeps.
+  /// Waits for a grace period: every reader that began before has ended, and what was to be released before is. Sleeps.
   public static func synchronize() {
     Scheduler.lock()
     let target = unsafe rcu.started &+ 1
@@ -37,7 +42,7 @@ public enum RCU {
     Scheduler.unlock()
     if arms { arm() }
     try? unsafe rcuWaiters.unsafelyUnwrapped.wait(.uninterruptible) { () throws(Errno) in
-      rcuCompleted.load(ordering: .sequentiallyConsistent) >= target
+      rcuReleased.load(ordering: .sequentiallyConsistent) >= target
     }
   }
 
@@ -58,18 +63,25 @@ public enum RCU {
     Scheduler.unlock()
   }
 
+  /// Whether objects wait to be released: `synchronize` sees to that.
+  public static var isHolding: Bool { rcuIsHolding.load(ordering: .relaxed) }
   /// Whether a grace period has ended whose objects are still there.
   @inline(__always) static var hasEnded: Bool { rcuHasEnded.load(ordering: .relaxed) }
 
-  /// Releases what has waited long enough: whoever lets a grace period end does so next. On a vCPU, without a lock.
+  /// Releases what has waited long enough, on a vCPU without any lock: on the way out to the guest, or idling.
   @inline(__always) static func drain() { if hasEnded { releaseEnded() } }
   @inline(never) private static func releaseEnded() {
     Scheduler.lock()
     let batch = unsafe rcu.ended
+    let period = unsafe rcuMask.load(ordering: .relaxed) == 0 ? rcu.started : rcu.started &- 1
     unsafe rcu.ended = Batch()
     rcuHasEnded.store(false, ordering: .relaxed)
     Scheduler.unlock()
     batch.release()
+    rcuReleased.max(period, ordering: .sequentiallyConsistent)
+    Scheduler.lock()
+    if unsafe rcu.isEmpty { rcuIsHolding.store(false, ordering: .relaxed) }
+    Scheduler.unlock()
     unsafe rcuWaiters.unsafelyUnwrapped.wakeAll()
   }
 
@@ -111,6 +123,8 @@ private struct GracePeriods {
   /// The timer runs, or is about to.
   var isArmed = false
 
+  var isEmpty: Bool { next.first == nil && current.first == nil && ended.first == nil }
+
   /// Begins one, where none is and somebody wants it. Returns whether the caller must start the timer.
   mutating func begin() -> Bool {
     guard rcuMask.load(ordering: .relaxed) == 0, next.first != nil || wanted > started else { return false }
@@ -139,7 +153,6 @@ private struct GracePeriods {
   private mutating func end() {
     ended.add(current)
     current = Batch()
-    rcuCompleted.store(started, ordering: .sequentiallyConsistent)
     rcuHasEnded.store(true, ordering: .relaxed)
   }
 }
@@ -161,8 +174,9 @@ final class RCUTimer: Timer {
 nonisolated(unsafe) private var rcu = GracePeriods()
 /// vCPUs that have not passed in this grace period; changed under the scheduler's lock.
 private let rcuMask = Atomic<UInt64>(0)
-private let rcuCompleted = Atomic<UInt64>(0)
+private let rcuReleased = Atomic<UInt64>(0)  // grace periods whose objects are released
 private let rcuHasEnded = Atomic<Bool>(false)
+private let rcuIsHolding = Atomic<Bool>(false)
 nonisolated(unsafe) private var rcuWaiters: WaitQueue! = nil  // SAFETY: written at boot
 nonisolated(unsafe) private var rcuTimer: RCUTimer! = nil  // SAFETY: written at boot
 

@@ -43,6 +43,13 @@ func userCopy(to: UnsafeMutableRawPointer?, from: UnsafeRawPointer?, _ count: In
       unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: a), from: p, MemoryLayout<T>.size, user: a)
     }
   }
+  /// The same without a copy on the way, for large ones.
+  @inline(__always) public func copyOut(from value: inout T) throws(Errno) {
+    let a = address
+    try unsafe withUnsafeMutablePointer(to: &value) { (p) throws(Errno) in
+      unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: a), from: p, MemoryLayout<T>.size, user: a)
+    }
+  }
   /// `count` elements; the caller has bounded `count`.
   public func copyIn(count: Int) throws(Errno) -> [T] {
     precondition(count >= 0)
@@ -93,21 +100,18 @@ extension UserPointer where T == UInt8 {
       to: UnsafeMutableRawPointer(bitPattern: address), from: text.utf8Start,
       text.utf8CodeUnitCount + 1, user: address)
   }
-  /// Runs `body` on a NUL-terminated string without its NUL, which lies on the stack meanwhile. Nil where it takes
-  /// `copyInString`: it has 256 bytes or more, goes on to the next page, or cannot be read.
-  @inline(__always) public func withShortString<R>(
-    _ body: (Span<UInt8>) throws(Errno) -> R?
-  ) throws(Errno) -> R? {
+  /// Runs `body` on a path, which lies on the stack meanwhile. Nil where it takes `copyInString`: it has 256 bytes or more,
+  /// goes on to the next page, or cannot be read.
+  @inline(__always) public func withShortPath<R>(_ body: (ShortPath) throws(Errno) -> R?) throws(Errno) -> R? {
     mightSleep()
     let from = address
-    return try unsafe withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) { (b) throws(Errno) -> R? in
-      // SAFETY: `shortString` fills as many bytes as it says, and at most all.
-      guard let base = b.baseAddress else { return nil }
-      let count = unsafe shortString(from, base)
+    // SAFETY: room for the longest that is copied and for the eight bytes that `ShortPath` may read behind it.
+    return try unsafe withUnsafeTemporaryAllocation(byteCount: 264, alignment: 8) { (b) throws(Errno) -> R? in
+      let room = min(256, Int(4096 &- from & 4095) & ~7)
+      guard let base = b.baseAddress, room > 0, isGuestRange(from, UInt(bitPattern: room)) else { return nil }
+      let count = unsafe arch_user_string(base, UnsafeRawPointer(bitPattern: from).unsafelyUnwrapped, room)
       if count < 0 { return nil }
-      let text = unsafe UnsafeBufferPointer(
-        start: UnsafeRawPointer(base).assumingMemoryBound(to: UInt8.self), count: count)
-      return try unsafe body(text.span)
+      return try unsafe body(ShortPath(base, count))
     }
   }
   /// A NUL-terminated string without its NUL. Errors: EFAULT; `tooLong` where no NUL is among the first `limit` bytes.
@@ -148,28 +152,6 @@ extension UserPointer where T == UInt8 {
       unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), count) == 0
     else { throw .fault }
   }
-}
-
-/// Copies the string at `from` to `to`, which has 256 bytes. Returns its length, negative as `withShortString` says.
-private func shortString(_ from: UInt, _ to: UnsafeMutableRawPointer) -> Int {
-  let room = min(256, Int(4096 &- from & 4095) & ~7)
-  guard isGuestRange(from, UInt(bitPattern: room)) else { return -1 }
-  var at = 0
-  while at < room {
-    let chunk = min(16, room &- at)
-    guard unsafe arch_user_copy(to + at, UnsafeRawPointer(bitPattern: from &+ UInt(bitPattern: at)), chunk) == 0 else {
-      return -1
-    }
-    let end = at &+ chunk
-    while at < end {
-      let word = unsafe to.load(fromByteOffset: at, as: UInt64.self)
-      // The lowest bit that stays is in the first byte that is zero.
-      let zeros = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
-      if zeros != 0 { return at &+ zeros.trailingZeroBitCount &>> 3 }
-      at &+= 8
-    }
-  }
-  return -1
 }
 
 /// A futex word in guest memory: the accesses that must be atomic. Errors: EFAULT.

@@ -160,15 +160,12 @@ final class HostInode: Inode {
       return 0
     }
   }
-  override func status() throws(Errno) -> FileStatus {
+  override func getStatus(_ result: inout FileStatus) throws(Errno) {
     let s = try attributes()
     refresh(s)
-    var result = try super.status()
+    fillStatus(&result, size: Int(clamping: s.stx_size), blocks: Int(clamping: s.stx_blocks))
     result.device = host.with { $0.guestDevice(key.device) }
-    result.size = Int(clamping: s.stx_size)
-    result.blocks = Int(clamping: s.stx_blocks)
     result.blockSize = Int(s.stx_blksize)
-    return result
   }
 
   override func setAttributes(_ change: AttributeChange) throws(Errno) {

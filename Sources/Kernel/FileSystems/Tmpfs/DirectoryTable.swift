@@ -20,7 +20,7 @@ struct DirectoryTable: ~Copyable {
 
   /// Where `name` is among the entries.
   func find(_ name: Span<UInt8>) -> Int? {
-    let hash = DentryCache.hash(name)
+    let hash = NameHash.of(name)
     if index.isEmpty {
       for i in entries.indices where entries[i].hash == hash && entries[i].inode != nil && isName(i, name) { return i }
       return nil
@@ -47,7 +47,7 @@ struct DirectoryTable: ~Copyable {
   /// Adds a name that is not there.
   mutating func insert(_ name: Span<UInt8>, _ inode: Inode) {
     if entries.count >= 16 && entries.count >= 2 * (count + 1) { compact() }
-    let hash = DentryCache.hash(name)
+    let hash = NameHash.of(name)
     entries.append(Entry(name: array(of: name), inode: inode, cookie: nextCookie, hash: hash))
     nextCookie += 1
     count += 1

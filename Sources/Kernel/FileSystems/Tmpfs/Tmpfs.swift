@@ -19,10 +19,12 @@ public final class Tmpfs: FileSystem {
 
   /// Counts a file that is about to be made. Errors: ENOSPC.
   func chargeInode() throws(Errno) {
-    try MemoryBound.check(1024, or: .noSpace)
-    if inodes.add(1, ordering: .relaxed).newValue > inodeLimit.load(ordering: .relaxed) {
-      inodes.subtract(1, ordering: .relaxed)
-      throw .noSpace
+    try withReleased { () throws(Errno) in
+      try MemoryBound.check(1024, or: .noSpace)
+      if inodes.add(1, ordering: .relaxed).newValue > inodeLimit.load(ordering: .relaxed) {
+        inodes.subtract(1, ordering: .relaxed)
+        throw .noSpace
+      }
     }
   }
   public override func inodeFreed() { inodes.subtract(1, ordering: .relaxed) }

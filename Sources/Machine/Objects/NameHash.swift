@@ -1,0 +1,64 @@
+/// The hash of a name, eight bytes at a time.
+@safe public struct NameHash {
+  @usableFromInline var state: UInt = 0xcbf2_9ce4_8422_2325
+  @inline(__always) init() {}
+  /// The next eight bytes, or the last few with zeros behind them.
+  @inline(__always) mutating func add(_ word: UInt64) {
+    state = (state ^ UInt(word)) &* 0x9e37_79b9_7f4a_7c15
+    state ^= state &>> 32
+  }
+  public static func of(_ name: Span<UInt8>) -> UInt {
+    var hash = NameHash()
+    var word: UInt64 = 0
+    for i in name.indices {
+      word |= UInt64(name[i]) &<< UInt64(i & 7 &* 8)
+      if i & 7 == 7 {
+        hash.add(word)
+        word = 0
+      }
+    }
+    if name.count & 7 != 0 { hash.add(word) }
+    return hash.state
+  }
+}
+
+/// A path that was copied from the guest to the stack: NUL-terminated, with room for eight bytes to be read from wherever one
+/// may. It is good within the call that made it.
+@safe public struct ShortPath {
+  let base: UnsafeRawPointer
+  public let count: Int
+  // SAFETY: the maker's promise covers eight bytes from every index up to `count`.
+  @inline(__always) init(_ base: UnsafeRawPointer, _ count: Int) {
+    unsafe self.base = base
+    self.count = count
+  }
+  @inline(__always) func word(_ at: Int) -> UInt64 { unsafe base.loadUnaligned(fromByteOffset: at, as: UInt64.self) }
+
+  @inline(__always) public var isEmpty: Bool { count == 0 }
+  /// The byte at `index`; behind the end, zero.
+  @inline(__always) public subscript(_ index: Int) -> UInt8 {
+    guard UInt(bitPattern: index) < UInt(bitPattern: count) else { return 0 }
+    return unsafe base.load(fromByteOffset: index, as: UInt8.self)
+  }
+  /// The end of the name that begins at `start`: at a slash or the path's end; and the name's hash.
+  @inline(__always) public func name(at start: Int) -> (end: Int, hash: UInt) {
+    var hash = NameHash()
+    var at = min(start, count)
+    while true {
+      let word = word(at)
+      let slashes = word ^ 0x2f2f_2f2f_2f2f_2f2f
+      // The lowest bit that stays is in the first byte that is zero in one of them.
+      let found =
+        ((word &- 0x0101_0101_0101_0101) & ~word | (slashes &- 0x0101_0101_0101_0101) & ~slashes)
+        & 0x8080_8080_8080_8080
+      if found == 0 {
+        hash.add(word)
+        at &+= 8
+        continue
+      }
+      let bits = found.trailingZeroBitCount & 0x38
+      if bits != 0 { hash.add(word & ((1 &<< UInt64(bits)) &- 1)) }
+      return (at &+ bits &>> 3, hash.state)
+    }
+  }
+}
