@@ -56,6 +56,7 @@ func sysRtSigprocmask(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Sysc
 
 /// Implements rt_sigreturn(2).
 func sysRtSigreturn(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
+  if !task.hasAllRegisters { return .wantsRegisters }
   task.returnFromSignal()
   return .registersSet
 }
