@@ -203,12 +203,12 @@ private final class Queue {
 
 @Suite struct SignalFrameTests {
   @Test func theFramesLayoutIsLinuxs() {
-    #expect(MemoryLayout<MachineSignalFrame>.size == 440)
-    #expect(MemoryLayout<MachineSignalFrame>.offset(of: \.flags) == 8)
-    #expect(MemoryLayout<MachineSignalFrame>.offset(of: \.stack) == 24)
-    #expect(MemoryLayout<MachineSignalFrame>.offset(of: \.context) == 48)
-    #expect(MemoryLayout<MachineSignalFrame>.offset(of: \.mask) == 304)
-    #expect(MemoryLayout<MachineSignalFrame>.offset(of: \.info) == 312)
+    #expect(MemoryLayout<MachineSignalFrame.Head>.offset(of: \.flags) == 8)
+    #expect(MemoryLayout<MachineSignalFrame.Head>.offset(of: \.stack) == 24)
+    #expect(MemoryLayout<MachineSignalFrame.Head>.size == 48 && MachineSignalFrame.context == 48)
+    #expect(MemoryLayout<linux_sigcontext_64>.size == 256 && MachineSignalFrame.mask == 48 + 256)
+    #expect(MemoryLayout<MachineSignalFrame.Tail>.offset(of: \.info) == 8 && MachineSignalFrame.info == 304 + 8)
+    #expect(MemoryLayout<MachineSignalFrame.Tail>.size == 136 && MachineSignalFrame.size == 304 + 136)
     let (frame, vectors) = Thread.place(below: 0x7000_0000_1234)
     #expect(frame % 16 == 8)
     #expect(vectors % 64 == 0)

@@ -14,13 +14,13 @@ func sysRtSigaction(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Syscal
   let old: SignalAction
   if newPointer.isNull {
     guard Signal.isValid(signal) else { throw .invalid }
-    old = task.process.signals.actions.with { $0.action(signal) }
+    old = task.process.signalAction(signal)
   } else {
     var action = try newPointer.copyIn()
     guard Signal.isValid(signal), Signal.bit(signal) & Signal.unstoppable == 0 else { throw .invalid }
     action.mask = action.mask.blockable
     action.flags &= SignalAction.knownFlags
-    old = task.process.signals.setAction(signal, action)
+    old = task.process.setSignalAction(signal, action)
   }
   if !oldPointer.isNull { try oldPointer.copyOut(old) }
   return .value(0)
@@ -48,7 +48,7 @@ func sysRtSigprocmask(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Sysc
     case SIG_SETMASK: new = set
     default: throw .invalid
     }
-    task.process.signals.setMask(task, new)
+    task.process.setSignalMask(task, new)
   }
   if !oldPointer.isNull { try oldPointer.copyOut(old.bits) }
   return .value(0)
@@ -103,22 +103,23 @@ func sysKill(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcom
 }
 
 /// The task `id` of the process `group`, which 0 leaves open.
-private func findTask(_ group: Int32, _ id: Int32) throws(Errno) -> Task {
-  guard let task = Processes.findTask(Int(id)), group == 0 || task.process.id == Int(group) else { throw .noProcess }
+private func findTask(_ task: Task, _ group: Int32, _ id: Int32) throws(Errno) -> Task {
+  guard let task = task.id == Int(id) ? task : Processes.findTask(Int(id)), group == 0 || task.process.id == Int(group)
+  else { throw .noProcess }
   return task
 }
 
 /// Implements tkill(2). Errors: EINVAL, EPERM, ESRCH, EAGAIN.
 func sysTkill(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
   guard a.i0 > 0 else { throw .invalid }
-  try task.kill(findTask(0, a.i0), task.userInfo(a.i1, code: SI_TKILL))
+  try task.kill(findTask(task, 0, a.i0), task.userInfo(a.i1, code: SI_TKILL))
   return .value(0)
 }
 
 /// Implements tgkill(2). Errors: as tkill(2).
 func sysTgkill(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
   guard a.i0 > 0, a.i1 > 0 else { throw .invalid }
-  try task.kill(findTask(a.i0, a.i1), task.userInfo(a.i2, code: SI_TKILL))
+  try task.kill(findTask(task, a.i0, a.i1), task.userInfo(a.i2, code: SI_TKILL))
   return .value(0)
 }
 
@@ -143,7 +144,7 @@ func sysRtTgsigqueueinfo(_ task: Task, _ a: SyscallArguments) throws(Errno) -> S
   guard a.i0 > 0, a.i1 > 0 else { throw .invalid }
   let info = try queuedInfo(
     task, a.a3, a.i2, to: a.i1 == Int32(truncatingIfNeeded: task.id) ? Int32(truncatingIfNeeded: task.process.id) : 0)
-  try task.kill(findTask(a.i0, a.i1), info)
+  try task.kill(findTask(task, a.i0, a.i1), info)
   return .value(0)
 }
 
