@@ -11,9 +11,11 @@ private struct VectorFrameHeader {
   var size: UInt32 = 0
   var padding: UInt32 = 0
   var more: (UInt64, UInt64, UInt64) = (0, 0, 0)
-  /// XSTATE_BV, XCOMP_BV and what is reserved.
+  /// XSTATE_BV, XCOMP_BV, and what is reserved: the first of it must be zero.
   var components: UInt64 = 0
-  var rest: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0)
+  var compaction: UInt64 = 0
+  var reserved: UInt64 = 0
+  var rest: (UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0)
 }
 
 /// The vector state in signal frames: sigreturn(2), and <asm/sigcontext.h> for the layout.
@@ -36,19 +38,30 @@ extension Thread {
     try UserPointer<UInt32>(address &+ UInt(size)).copyOut(UInt32(FP_XSTATE_MAGIC2))
   }
 
-  /// Makes the vector state at `address` the current thread's live one; 0 resets it. What the processor would refuse is
-  /// masked or refused. Errors: EFAULT.
+  /// Makes the vector state at `address` the current thread's live one; 0 resets it. Errors: EFAULT, for what the processor
+  /// would refuse too; the state is reset then.
   final func copyVectorsIn(from address: UInt) throws(Errno) {
     if address == 0 { return resetVectors() }
+    do throws(Errno) {
+      try loadVectors(from: address)
+    } catch {
+      resetVectors()
+      throw error
+    }
+  }
+  private final func loadVectors(from address: UInt) throws(Errno) {
     let (size, mask) = unsafe (UInt(vectorAreaSize), vectorMask)
     let header = try UserPointer<VectorFrameHeader>(address &+ VectorFrameHeader.offset).copyIn()
-    let mxcsr = try UserPointer<UInt32>(address &+ 24).copyIn() & 0xffff
+    let mxcsr = try UserPointer<UInt32>(address &+ 24).copyIn()
     let stated = UInt(header.size)
     var isExtended = header.magic == UInt32(FP_XSTATE_MAGIC1) && stated >= 576 && stated <= size
     if isExtended {
       isExtended = try UserPointer<UInt32>(address &+ stated).copyIn() == UInt32(FP_XSTATE_MAGIC2)
     }
-    let components = isExtended ? header.components & mask : 3
+    guard unsafe mxcsr & ~vectorControlMask == 0 && address & (isExtended ? 63 : 15) == 0,
+      !isExtended || header.compaction | header.reserved == 0
+    else { throw .fault }
+    let components = isExtended ? header.components & header.features & mask : 3
     if isExtended && stated == size {
       let at = unsafe UInt(keysOffset)
       let keys = components & 0x200 != 0 && at != 0 ? try UserPointer<UInt32>(address &+ at).copyIn() : 0
@@ -56,7 +69,6 @@ extension Thread {
         let isLoaded = VectorState.load(from: address, components: components, keys: keys, mxcsr: mxcsr)
       {
         if isLoaded { return }
-        resetVectors()
         throw .fault
       }
     }
@@ -76,10 +88,7 @@ extension Thread {
     unsafe area.storeBytes(of: mxcsr, toByteOffset: 24, as: UInt32.self)
     unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
     unsafe area.storeBytes(of: components, toByteOffset: 512, as: UInt64.self)
-    if !vectors.load() {
-      resetVectors()
-      throw .fault
-    }
+    if !vectors.load() { throw .fault }
   }
 
   /// Runs `body`, which copies to the thread's vector area, until it did so without a sleep: a fault may put the thread to

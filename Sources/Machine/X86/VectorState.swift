@@ -68,7 +68,7 @@ import CMachine
   /// false: it faulted, and some of it is live.
   static func load(from address: UInt, components new: UInt64, keys: UInt32, mxcsr: UInt32) -> Bool? {
     guard
-      unsafe isQuick && isStandardSame && address & 63 == 0 && canBeQuick(new, arch_components_in_use())
+      unsafe isQuick && isStandardSame && canBeQuick(new, arch_components_in_use())
         && (new & 0x200 == 0 || keys == arch_keys())
     else { return nil }
     return arch_vector_restore_user(address, difference(new, .max), mxcsr) == 0
@@ -102,6 +102,7 @@ nonisolated(unsafe) private var isCompact = false  // the processor has XSAVEC
 nonisolated(unsafe) private var isStandardSame = false
 nonisolated(unsafe) private var losesVectors = false  // the negative control of the vector tests
 nonisolated(unsafe) var vectorAreaSize = 4096
+nonisolated(unsafe) var vectorControlMask: UInt32 = 0xffff  // the bits that MXCSR has
 nonisolated(unsafe) private var vectorInitialArea: UnsafeMutableRawPointer? = nil
 
 /// At boot, before the first task.
@@ -116,6 +117,9 @@ func prepareVectorState() {
   }
   unsafe vectorAreaSize = size
   let area = unsafe slabAllocate(UInt(size), 64).unsafelyUnwrapped
+  unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+  unsafe arch_vector_save(area, 3)
+  unsafe vectorControlMask = area.load(fromByteOffset: 28, as: UInt32.self)
   unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: size)
   unsafe area.storeBytes(of: 0x37f, as: UInt16.self)  // x87 control word
   unsafe area.storeBytes(of: 0x1f80, toByteOffset: 24, as: UInt32.self)  // MXCSR
