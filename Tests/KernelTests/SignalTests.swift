@@ -23,7 +23,9 @@ import Testing
   @Test func negativeCodes() {
     let info = SignalInfo.user(SIGTERM, code: SI_TKILL, pid: 1, uid: 0)
     #expect(info.bytes[1] == 0xffff_fffa)
-    #expect(SignalInfo(info.bytes) == info)
+    var fields = InlineArray<6, UInt64>(repeating: 0)
+    for i in 0..<6 { fields[i] = info.bytes[i] }
+    #expect(SignalInfo(fields) == info)
     #expect(!info.isFromKernel)
   }
 
@@ -45,12 +47,6 @@ import Testing
     #expect(timer.timer == 3 && timer.overrun == 9 && timer.value == 0xdead)
     let poll = SignalInfo.poll(SIGIO, code: 1, band: 65, descriptor: 4)
     #expect(poll.bytes[2] == 65 && poll.descriptor == 4)
-  }
-
-  @Test func whatLinuxHasNoFieldForIsRefused() {
-    var bytes = SignalInfo.user(SIGTERM, pid: 1, uid: 0).bytes
-    bytes[15] = 1
-    #expect(SignalInfo(bytes) == nil)
   }
 }
 

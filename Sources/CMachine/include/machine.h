@@ -115,6 +115,8 @@ void arch_call_on(uint64_t stack, void (*f)(void *), void *argument) __attribute
 size_t arch_user_copy(void *to, const void *from, size_t count);
 size_t arch_user_clear(void *to, size_t count);
 int arch_user_load32(const void *address, uint32_t *value);
+int arch_user_store32(uintptr_t address, uint32_t value);
+int arch_user_store64(uintptr_t address, uint64_t value);
 int arch_user_compare_exchange32(void *address, uint32_t *expected, uint32_t desired);
 int arch_vector_restore_checked(const void *area, uint64_t mask);
 int arch_set_fs_checked(uint64_t base);

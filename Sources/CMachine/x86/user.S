@@ -3,6 +3,7 @@
 // unfilled; the instruction then simply runs again.
   .text
   .globl arch_user_copy, arch_user_clear, arch_user_load32, arch_user_compare_exchange32
+  .globl arch_user_store32, arch_user_store64
 
 // `rep` takes its time to start: little is moved in words, then bytes. A fault in those is one of `rep` at the same place.
 #define LITTLE 256
@@ -73,8 +74,19 @@ arch_user_compare_exchange32:
   ret
 8: mov $1, %eax
   ret
+// (address, value) -> 0, or 1 where it faulted: all of it is stored, or nothing
+arch_user_store32:
+9: mov %esi, (%rdi)
+  xor %eax, %eax
+  ret
+arch_user_store64:
+22: mov %rsi, (%rdi)
+  xor %eax, %eax
+  ret
 
   .section machine_fixups,"aR"
+  .quad 9b, 8b
+  .quad 22b, 8b
   .quad 1b, 2b
   .quad 3b, 4b
   .quad 10b, 16b

@@ -117,7 +117,7 @@ extension TaskSignals {
   }
   /// A handler begins. Returns the mask that it runs with.
   fileprivate func begin(_ signal: Int32, _ action: SignalAction) -> SignalSet {
-    if UInt32(bitPattern: alternateStack.flags) & AlternateStack.autoDisarm != 0 { alternateStack = AlternateStack() }
+    if UInt32(bitPattern: alternateStack.flags) & AlternateStack.autoDisarm != 0 { alternateStack = .disabled }
     hasSavedMask = false
     var mask = mask.union(action.mask)
     if !action.has(Int(SA_NODEFER)) { mask.insert(signal) }

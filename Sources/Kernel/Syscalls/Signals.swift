@@ -38,9 +38,9 @@ extension SignalAction {
 func sysRtSigprocmask(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
   try checkSetSize(a.a3)
   let old = task.signals.mask
-  let pointer: UserPointer<UInt64> = a.pointer1(), oldPointer: UserPointer<UInt64> = a.pointer2()
+  let pointer: UserPointer<SignalSet> = a.pointer1(), oldPointer: UserPointer<SignalSet> = a.pointer2()
   if !pointer.isNull {
-    let set = SignalSet(bits: try pointer.copyIn())
+    let set = try pointer.copyIn()
     let new: SignalSet
     switch a.i0 {
     case SIG_BLOCK: new = old.union(set)
@@ -50,7 +50,7 @@ func sysRtSigprocmask(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Sysc
     }
     task.process.setSignalMask(task, new)
   }
-  if !oldPointer.isNull { try oldPointer.copyOut(old.bits) }
+  if !oldPointer.isNull { try oldPointer.copyOut(old) }
   return .value(0)
 }
 
@@ -67,7 +67,7 @@ func sysRtSigpending(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Sysca
   let (own, shared) = task.process.signals.pendingSets(task)
   let blocked = own.bits & task.signals.mask.bits | shared.bits & task.signals.mask.bits
   if a.a1 == 8 {
-    try (a.pointer0() as UserPointer<UInt64>).copyOut(blocked)
+    try (a.pointer0() as UserPointer<SignalSet>).copyOut(SignalSet(bits: blocked))
   } else {
     let bytes: UserPointer<UInt8> = a.pointer0()
     for i in 0..<a.a1 { try bytes.advanced(by: i).copyOut(UInt8(truncatingIfNeeded: blocked &>> UInt64(8 * i))) }
@@ -125,8 +125,7 @@ func sysTgkill(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutc
 
 /// A program's own siginfo_t, which must not pretend to come from the kernel or from kill(2), but to itself.
 private func queuedInfo(_ task: Task, _ address: Int, _ signal: Int32, to id: Int32) throws(Errno) -> SignalInfo {
-  var info = try SignalInfo.copyIn(from: UInt(bitPattern: address))
-  info.signal = signal
+  let info = try SignalInfo.copyIn(from: UInt(bitPattern: address), for: signal)
   if (info.code >= 0 || info.code == SI_TKILL) && Int(id) != task.process.id { throw .notPermitted }
   return info
 }
