@@ -5,15 +5,30 @@
   .globl arch_user_copy, arch_user_clear, arch_user_load32, arch_user_compare_exchange32
   .globl arch_user_store32, arch_user_store64
 
-// `rep` takes its time to start: little is moved in words, then bytes. A fault in those is one of `rep` at the same place.
+// `rep` takes its time to start: little is moved in four words at once, then words, then bytes. A fault in those is one of
+// `rep` at the same place.
 #define LITTLE 256
 // (to, from, count) -> bytes not copied
 arch_user_copy:
   mov %rdx, %rcx
   cmp $LITTLE, %rdx
   ja 1f
-  sub $8, %rcx
-  jb 12f
+  sub $32, %rcx
+  jb 32f
+23: mov (%rsi), %rax
+24: mov 8(%rsi), %r8
+25: mov 16(%rsi), %r9
+26: mov 24(%rsi), %r10
+27: mov %rax, (%rdi)
+28: mov %r8, 8(%rdi)
+29: mov %r9, 16(%rdi)
+30: mov %r10, 24(%rdi)
+  add $32, %rsi
+  add $32, %rdi
+  sub $32, %rcx
+  jae 23b
+32: add $24, %rcx           // the 32, less a word
+  jnc 12f
 10: mov (%rsi), %rax
 11: mov %rax, (%rdi)
   add $8, %rsi
@@ -30,6 +45,7 @@ arch_user_copy:
   jnz 13b
 15: xor %eax, %eax
   ret
+31: add $24, %rcx
 16: add $8, %rcx
 1: rep movsb
 2: mov %rcx, %rax
@@ -89,6 +105,9 @@ arch_user_store64:
   .quad 22b, 8b
   .quad 1b, 2b
   .quad 3b, 4b
+  .irp n, 23, 24, 25, 26, 27, 28, 29, 30
+  .quad \n\()b, 31b
+  .endr
   .quad 10b, 16b
   .quad 11b, 16b
   .quad 13b, 1b
