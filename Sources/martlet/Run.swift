@@ -52,7 +52,8 @@ struct Run: MachineCommand {
 
   @Option(
     name: [.customShort("w"), .customLong("workdir")],
-    help: ArgumentHelp("Where the command starts (default: the user's home).", valueName: "dir"))
+    help: ArgumentHelp(
+      "Where the command starts, a directory that is there, else 126 (default: the user's home).", valueName: "dir"))
   var directory: String?
 
   @Option(

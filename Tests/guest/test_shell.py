@@ -66,6 +66,11 @@ def test_cannot_run(tool, command, status, mmu):
     assert result.status == status and result.err, result.explain()
 
 
+def test_no_such_directory_to_start_in(tool):
+    result = tool.run("true", options=["-w", "/no/such"])
+    assert result.status == 126 and "cannot start in /no/such: No such" in result.err, result.explain()
+
+
 @pytest.mark.parametrize("words", [
     ["run", "--root", "/no/such/directory", "--", "true"], ["run", "--root", "/etc/passwd", "--", "true"],
     ["run", "--no-such-option", "--", "true"], ["run", "--mmu", "maybe", "--", "true"],

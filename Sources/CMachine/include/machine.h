@@ -11,16 +11,23 @@ struct machine_frame {
   uint64_t rip, cs, rflags, rsp, ss;     // what iretq takes
   uint64_t how;                          // MACHINE_FRAME_*
 };
-enum { MACHINE_FRAME_CALL = 0, MACHINE_FRAME_FULL = 1 };
+// CALL: rbx, rbp, r12 to r15, r11, rcx, cs and ss are not there, and rax is what the call returns once it has. FULL: all are.
+// LIVE: all are, the callee-saved ones are the processor's still, and the way back may leave rip in rcx.
+enum { MACHINE_FRAME_CALL = 0, MACHINE_FRAME_FULL = 1, MACHINE_FRAME_LIVE = 2 };
+// What machine_syscall returns: the result is in rax; the registers are set; call again with a frame that has them all.
+enum { MACHINE_CALL_DONE = 0, MACHINE_CALL_REGISTERS_SET = 1, MACHINE_CALL_WANTS_REGISTERS = 2 };
 #define MACHINE_FRAME_SIZE 176
 
 enum { MACHINE_GUEST = 0, MACHINE_KERNEL = 1, MACHINE_PARKED = 2, MACHINE_IDLE = 3 };
 
 #define MACHINE_SLAB_CLASSES 24
 
+// KICK: somebody wants something of the vCPU. SELF: its current thread has interrupted itself, and nothing else.
+enum { MACHINE_PENDING_KICK = 1, MACHINE_PENDING_SELF = 2 };
+
 /// A processor of the guest machine. Shared memory; one cache line for what others touch.
 struct machine_vcpu {
-  uint32_t pending;                      // set by senders, then the holder is kicked; the idle futex word
+  uint32_t pending;                      // MACHINE_PENDING_*: set by senders, then the holder is kicked; the idle futex word
   uint32_t idle;                         // under the scheduler's lock: the holder waits on `pending`
   uint32_t id;
   int32_t host_cpu;                      // the host CPU that its carriers are pinned to; -1 none
@@ -109,6 +116,8 @@ size_t arch_user_copy(void *to, const void *from, size_t count);
 long arch_user_string(void *to, const void *from, size_t limit);
 size_t arch_user_clear(void *to, size_t count);
 int arch_user_load32(const void *address, uint32_t *value);
+int arch_user_store32(uintptr_t address, uint32_t value);
+int arch_user_store64(uintptr_t address, uint64_t value);
 int arch_user_compare_exchange32(void *address, uint32_t *expected, uint32_t desired);
 int arch_vector_restore_checked(const void *area, uint64_t mask);
 int arch_set_fs_checked(uint64_t base);
@@ -116,6 +125,8 @@ void arch_vector_save(void *area, uint64_t mask);
 void arch_vector_save_compact(void *area, uint64_t mask);
 void arch_vector_restore(const void *area, uint64_t mask);
 void arch_vector_restore_quick(const void *area, uint32_t what);
+int arch_vector_save_user(uintptr_t address, uint64_t mask);
+int arch_vector_restore_user(uintptr_t address, uint32_t what, uint32_t mxcsr);
 
 struct machine_fixup { uint64_t fault, resume; };
 
@@ -143,6 +154,7 @@ MACHINE_INLINE uint32_t arch_load32(const uint32_t *_Nonnull p) { return __atomi
 MACHINE_INLINE void arch_store32(uint32_t *_Nonnull p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
 MACHINE_INLINE void arch_store_word(uint64_t *_Nonnull p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 MACHINE_INLINE void arch_release32(uint32_t *_Nonnull p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+MACHINE_INLINE void arch_or32(uint32_t *_Nonnull p, uint32_t v) { __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
 MACHINE_INLINE uint32_t arch_exchange32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
 MACHINE_INLINE _Bool arch_compare_exchange32(uint32_t *_Nonnull p, uint32_t e, uint32_t d) {
   return __atomic_compare_exchange_n(p, &e, d, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -190,6 +202,7 @@ MACHINE_IMAGE_ADDRESS(arch_window_start)
 MACHINE_IMAGE_ADDRESS(arch_window_end)
 MACHINE_IMAGE_ADDRESS(arch_call_window_start)
 MACHINE_IMAGE_ADDRESS(arch_call_window_end)
+MACHINE_IMAGE_ADDRESS(arch_call_window_restart)
 #define MACHINE_ENTRY_ADDRESS(symbol) static inline uint64_t address_of_##symbol(void) { return (uint64_t)(uintptr_t)symbol; }
 MACHINE_ENTRY_ADDRESS(arch_signal_entry)
 MACHINE_ENTRY_ADDRESS(arch_call_entry)

@@ -62,6 +62,8 @@ arch_vector_restore_handler:
 arch_trap_entry:
   mov %rsp, %rdi
   call machine_trap
+  mov %rsp, %rdi
+  call machine_syscall
   jmp arch_return_to_guest
 arch_interrupt_entry:
   mov %rsp, %rdi
@@ -74,65 +76,49 @@ arch_fault_entry:
 
 // ---- A system call from a patched site ----------------------------------------------------------------------------
 // Stubs come here with the return address in rcx. The guest's stack is not touched, and rcx and r11 are free, as after
-// the instruction itself. Flags that kernel code is not made for are cleared, and the guest has them back by iretq.
+// the instruction itself. Of the frame only what calls need and clobber is written: callee-saved registers stay where
+// they are, and `complete` adds them for those who need them all. Flags that kernel code is not made for are cleared,
+// and the guest has them back by iretq.
 #define GUEST_FLAGS 0x44500             /* AC, NT, DF, TF */
+#define OVERFLOW 0x800
   .globl arch_call_entry, arch_call_leave
   .balign 64
 arch_call_entry:
   movl $KERNEL, %gs:CARRIER_STATE
-  mov %rsp, %r11
-  mov %gs:CARRIER_STACK_TOP, %rsp
-  push $0                   // MACHINE_FRAME_CALL
-  push $0x2b
-  push %r11
+  mov %gs:CARRIER_STACK_TOP, %r11
+  mov %rsp, -24(%r11)
+  lea -24(%r11), %rsp
   pushfq
-  pop %r11
-  push %r11
-  push $0x33
-  push %rcx
-  push %rax
-  push %rdi
-  push %rsi
-  push %rdx
-  push %rcx
-  push %rax
-  push %r8
-  push %r9
-  push %r10
-  push %r11
-  push %rbx
-  push %rbp
-  push %r12
-  push %r13
-  push %r14
-  push %r15
-  test $GUEST_FLAGS, %r11d
+  lea -144(%rsp), %rsp
+  mov %rcx, 128(%rsp)
+  mov %rax, 120(%rsp)
+  mov %rdi, 112(%rsp)
+  mov %rsi, 104(%rsp)
+  mov %rdx, 96(%rsp)
+  mov %r8, 72(%rsp)
+  mov %r9, 64(%rsp)
+  mov %r10, 56(%rsp)
+  movq $0, FRAME_HOW(%rsp)  // MACHINE_FRAME_CALL
+  testl $GUEST_FLAGS, 144(%rsp)
   jnz 2f
-1:
-  xor %ebp, %ebp
   mov %rsp, %rdi
   call machine_syscall
+  test %eax, %eax           // MACHINE_CALL_DONE
+  jnz 4f
 // As the window below, but callee-saved registers still are the guest's, and nothing needs iretq.
-  .globl arch_call_window_start, arch_call_window_end
+  .globl arch_call_window_start, arch_call_window_end, arch_call_window_restart
 arch_call_window_start:
-  movl $KERNEL, %gs:CARRIER_STATE
-  mov %gs:CARRIER_STACK_TOP, %rsp
-  sub $FRAME_SIZE, %rsp
-  cmpq $0, FRAME_HOW(%rsp)
-  jne arch_return_to_guest
   mov %gs:CARRIER_VCPU, %rax
   cmpl $0, (%rax)
   jne 3f
   movl $GUEST, %gs:CARRIER_STATE
   mov 144(%rsp), %r11
-  mov %r11d, %ecx
   mov %r11d, %eax
-  shr $11, %eax
-  and $1, %eax
-  mov %cl, %ah
-  add $0x7f, %al            // OF; the other arithmetic flags from AH
+  shl $8, %eax
+  test $OVERFLOW, %r11d     // leaves OF clear; sahf sets the others from AH
+  jnz 1f
   sahf
-  mov 32(%rsp), %rbp
+5:
   mov 56(%rsp), %r10
   mov 64(%rsp), %r9
   mov 72(%rsp), %r8
@@ -144,17 +130,80 @@ arch_call_window_start:
   mov 152(%rsp), %rsp
 arch_call_leave:
   jmp *%rcx
+1:
+  mov $1, %al
+  add $0x7f, %al            // sets OF
+  sahf
+  jmp 5b
 arch_call_window_end:
+arch_call_window_restart:
+  mov %gs:CARRIER_STACK_TOP, %rsp
+  sub $FRAME_SIZE, %rsp
+  jmp arch_call_window_start
+// Flags that kernel code is not made for.
 2:
   push $2
   popfq
+  call complete
   movq $1, FRAME_HOW(%rsp)  // MACHINE_FRAME_FULL
-  jmp 1b
-3:
+  mov %rsp, %rdi
   xor %ebp, %ebp
+  call machine_syscall
+  jmp arch_return_to_guest
+// Something is pending.
+3:
+  cmpq $0, FRAME_HOW(%rsp)
+  jne 6f
+  call complete
+6:
   mov %rsp, %rdi
   call machine_pending
+  cmpq $2, FRAME_HOW(%rsp)
+  je arch_call_window_start
+  jmp arch_return_to_guest
+// The call wants all registers, or has set them: those of an interrupted call go back as one.
+4:
+  cmp $1, %eax              // MACHINE_CALL_REGISTERS_SET
+  je 7f
+  call complete
+  mov %rsp, %rdi
+  call machine_syscall
+  test %eax, %eax
+  jz arch_call_window_start
+7:
+  mov 128(%rsp), %rax       // rcx is rip, and r11 the flags?
+  cmp 88(%rsp), %rax
+  jne arch_return_to_guest
+  mov 144(%rsp), %rax
+  cmp 48(%rsp), %rax
+  jne arch_return_to_guest
+  test $GUEST_FLAGS, %eax
+  jnz arch_return_to_guest
+  mov 0(%rsp), %r15
+  mov 8(%rsp), %r14
+  mov 16(%rsp), %r13
+  mov 24(%rsp), %r12
+  mov 32(%rsp), %rbp
+  mov 40(%rsp), %rbx
+  movq $2, FRAME_HOW(%rsp)  // MACHINE_FRAME_LIVE
   jmp arch_call_window_start
+
+// Makes the frame above the return address one with all registers, while the callee-saved ones are the guest's.
+complete:
+  mov 136(%rsp), %rax
+  mov %rax, 96(%rsp)        // rcx = rip, and r11 = rflags
+  mov 152(%rsp), %rax
+  mov %rax, 56(%rsp)
+  mov %r15, 8(%rsp)
+  mov %r14, 16(%rsp)
+  mov %r13, 24(%rsp)
+  mov %r12, 32(%rsp)
+  mov %rbp, 40(%rsp)
+  mov %rbx, 48(%rsp)
+  movq $0x33, 144(%rsp)
+  movq $0x2b, 168(%rsp)
+  movq $2, 8+FRAME_HOW(%rsp) // MACHINE_FRAME_LIVE
+  ret
 
 // ---- Return to the guest ------------------------------------------------------------------------------------------
 // A restartable window: it begins by recomputing everything from %gs and only reads the saved registers, so a kick
@@ -194,7 +243,12 @@ arch_window_end:
   call machine_pending
   jmp arch_window_start
 
-// An iretq or a jmp that the guest's frame makes fault (a non-canonical rip): the guest's SIGSEGV.
+// A jmp or an iretq that the guest's frame makes fault (a non-canonical rip): the guest's SIGSEGV.
+arch_call_fault:
+  movl $KERNEL, %gs:CARRIER_STATE
+  mov %gs:CARRIER_STACK_TOP, %rsp
+  sub $FRAME_SIZE, %rsp
+  call complete
 arch_iret_fault:
   movl $KERNEL, %gs:CARRIER_STATE
   mov %gs:CARRIER_STACK_TOP, %rsp
@@ -284,7 +338,7 @@ _start:
 
   .section machine_fixups,"aR"
   .quad arch_iret, arch_iret_fault
-  .quad arch_call_leave, arch_iret_fault
+  .quad arch_call_leave, arch_call_fault
   .text
 #else
   .text

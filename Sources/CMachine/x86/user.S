@@ -3,8 +3,10 @@
 // unfilled; the instruction then simply runs again.
   .text
   .globl arch_user_copy, arch_user_string, arch_user_clear, arch_user_load32, arch_user_compare_exchange32
+  .globl arch_user_store32, arch_user_store64
 
-// `rep` takes its time to start: little is moved in words, then bytes. A fault in those is one of `rep` at the same place.
+// `rep` takes its time to start: little is moved in four words at once, then words, then bytes. A fault in those is one of
+// `rep` at the same place.
 #define LITTLE 256
 // (to, from, count) -> bytes not copied
 arch_user_copy:
@@ -111,8 +113,19 @@ arch_user_compare_exchange32:
   ret
 8: mov $1, %eax
   ret
+// (address, value) -> 0, or 1 where it faulted: all of it is stored, or nothing
+arch_user_store32:
+9: mov %esi, (%rdi)
+  xor %eax, %eax
+  ret
+arch_user_store64:
+22: mov %rsi, (%rdi)
+  xor %eax, %eax
+  ret
 
   .section machine_fixups,"aR"
+  .quad 9b, 8b
+  .quad 22b, 8b
   .quad 1b, 2b
   .quad 3b, 4b
   .irp n, 40, 41, 42, 43, 44, 45, 46, 47
@@ -173,9 +186,9 @@ arch_copy_fault: ud2
 #endif
 
 // ---- Vector state: the only places that touch it ------------------------------------------------------------------
-  .globl arch_vector_save, arch_vector_save_compact, arch_vector_restore, arch_vector_restore_checked
-  .globl arch_set_fs_checked
-// (area, mask). `xsave` for signal frames; the compacted form only for what nobody else reads.
+  .globl arch_vector_save, arch_vector_save_compact, arch_vector_save_user, arch_vector_restore
+  .globl arch_vector_restore_checked, arch_set_fs_checked
+// (area, mask). `xsave` where the processor has nothing better; the compacted form only for what nobody else reads.
 arch_vector_save:
   mov %esi, %eax
   mov %rsi, %rdx
@@ -188,6 +201,14 @@ arch_vector_save_compact:
   shr $32, %rdx
   xsavec64 (%rdi)
   ret
+// (address, mask) -> 0, or 1 where it faulted: straight into a signal frame, whose header is clear.
+arch_vector_save_user:
+  mov %esi, %eax
+  mov %rsi, %rdx
+  shr $32, %rdx
+12: xsave64 (%rdi)
+  xor %eax, %eax
+  ret
 arch_vector_restore:
   mov %esi, %eax
   mov %rsi, %rdx
@@ -199,38 +220,71 @@ arch_vector_restore:
 // compacted, of the components 0xe7: VectorState.swift has seen to it.
 #define MASKS 832
 #define UPPER 1408
-  .globl arch_vector_restore_quick
+  .globl arch_vector_restore_quick, arch_vector_restore_user
 arch_vector_restore_quick:
   ldmxcsr 24(%rdi)
   .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
   vmovaps (160 + 16 * \n)(%rdi), %xmm\n    // clears the rest of the register
   .endr
-  test $3, %esi
-  jz 2f
   test $1, %esi
   jz 1f
   .irp n, 0, 1, 2, 3, 4, 5, 6, 7
   kmovq (MASKS + 8 * \n)(%rdi), %k\n
   .endr
-  jmp 2f
 1:
+  test $4, %esi
+  jz 1f
+  .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+  vmovdqa64 (UPPER + 64 * (\n - 16))(%rdi), %zmm\n
+  .endr
+1:
+  test $10, %esi
+  jz 3f
+clear_vectors:
+  test $2, %esi
+  jz 2f
   .irp n, 0, 1, 2, 3, 4, 5, 6, 7
   kxorq %k\n, %k\n, %k\n
   .endr
 2:
-  test $12, %esi
-  jz 4f
-  test $4, %esi
+  test $8, %esi
   jz 3f
-  .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-  vmovdqa64 (UPPER + 64 * (\n - 16))(%rdi), %zmm\n
-  .endr
-  ret
-3:
   .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
   vpxorq %zmm\n, %zmm\n, %zmm\n
   .endr
-4: ret
+3: ret
+
+// (address, what, MXCSR) -> 0, or 1 where it faulted: the same from a signal frame of the guest's.
+  .macro guest instruction:vararg
+7: \instruction
+  .pushsection machine_fixups,"aR"
+  .quad 7b, vector_fault
+  .popsection
+  .endm
+arch_vector_restore_user:
+  push %rdx
+  ldmxcsr (%rsp)
+  pop %rdx
+  .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+  guest vmovaps (160 + 16 * \n)(%rdi), %xmm\n
+  .endr
+  test $1, %esi
+  jz 1f
+  .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+  guest kmovq (MASKS + 8 * \n)(%rdi), %k\n
+  .endr
+1:
+  test $4, %esi
+  jz 1f
+  .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+  guest vmovdqa64 (UPPER + 64 * (\n - 16))(%rdi), %zmm\n
+  .endr
+1:
+  xor %eax, %eax
+  jmp clear_vectors
+vector_fault:
+  mov $1, %eax
+  ret
 // (area, mask) -> 0, or 1 where the area's header is one that the processor refuses
 arch_vector_restore_checked:
   mov %esi, %eax
@@ -247,6 +301,7 @@ arch_set_fs_checked:
 11: mov $1, %eax
   ret
   .section machine_fixups,"aR"
+  .quad 12b, vector_fault
   .quad 9b, 11b
   .quad 10b, 11b
   .text

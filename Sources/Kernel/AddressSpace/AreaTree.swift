@@ -75,7 +75,13 @@ public struct AreaTree: ~Copyable {
   // MARK: finding
 
   /// The first area that ends above `address` (Linux's find_vma).
-  public borrowing func find(_ address: UInt) -> Area? {
+  public borrowing func find(_ address: UInt) -> Area? { node(address).map { $0[].area } }
+  /// Whether the area that has `address` is one of those that `body` tells; without a copy of it.
+  @inline(__always) borrowing func holds(_ address: UInt, _ body: (borrowing Area) -> Bool) -> Bool {
+    guard let node = node(address), node[].area.start <= address else { return false }
+    return body(node[].area)
+  }
+  private borrowing func node(_ address: UInt) -> Node? {
     var at = root
     var best: Node?
     while let node = at {
@@ -87,7 +93,7 @@ public struct AreaTree: ~Copyable {
         at = node[].right
       }
     }
-    return best.map { $0[].area }
+    return best
   }
   /// The area that has `address`.
   public borrowing func area(at address: UInt) -> Area? {

@@ -9,8 +9,10 @@ extension Task {
     if !isPrivate {
       // Whose it is only a page can tell that is there.
       _ = try UserPointer<UInt32>(address).load()
-      if let shared = space.with({ $0.futexKey(address) }) {
-        return FutexKey(object: shared.object, offset: shared.offset)
+      switch space.with({ $0.futexMemory(address) }) {
+      case .shared(let object, let offset): return FutexKey(object: object, offset: offset)
+      case .constant: throw .fault
+      case .own: break
       }
     }
     return FutexKey(object: space.identity, offset: address)

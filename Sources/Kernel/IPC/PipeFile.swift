@@ -33,13 +33,15 @@ public final class PipeFile: File {
   }
 
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
-    try pipe.read(&buffers, isNonBlocking: isNonBlocking)
+    try pipe.read(&buffers, isNonBlocking: isNonBlocking || buffers.mustNotWait)
   }
   public override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
     try Task.withCurrentTask { (task) throws(Errno) -> Int in
-      try pipe.write(&buffers, task, isNonBlocking: isNonBlocking, asPackets: flags & O_DIRECT != 0)
+      try pipe.write(
+        &buffers, task, isNonBlocking: isNonBlocking || buffers.mustNotWait, asPackets: flags & O_DIRECT != 0)
     }
   }
+  public override var canRefuseToWait: Bool { true }
   public override func poll(_ table: PollTable?) -> PollEvents {
     pipe.poll(table, reads: reads, writes: writes, seenWriters: seenWriters)
   }

@@ -79,7 +79,8 @@ struct PipeRing: ~Copyable {
     }
   }
 
-  /// Moves bytes in from `buffers` until these are empty or the ring is full. `moved` grows by what it moved.
+  /// Moves bytes in from `buffers` until these are empty or the ring is full. `moved` grows by what it moved: a page's
+  /// worth goes in whole, or not at all.
   /// Errors: EFAULT, ENOMEM.
   mutating func copyIn(from buffers: inout IOBuffers, asPackets: Bool, moved: inout Int) throws(Errno) {
     let rest = buffers.count & 4095
@@ -90,18 +91,18 @@ struct PipeRing: ~Copyable {
       let end = Int(slot.offset) &+ Int(slot.count)
       if !slot.isPacket && !asPackets && end &+ rest <= 4096, let page = pages[head &- 1] {
         let done = try buffers.copyIn(page.slice(end, rest))
+        if done < rest { throw .fault }
         slots[i].count &+= UInt32(done)
         moved &+= done
-        if done < rest { throw .fault }
       }
     }
     while buffers.count > 0 && !isFull {
       let page = try pages.fill(head)
       let wanted = min(buffers.count, 4096)
       let done = try buffers.copyIn(page.slice(0, wanted))
+      if done < wanted { throw .fault }
       push(count: done, isPacket: asPackets)
       moved &+= done
-      if done < wanted { throw .fault }
     }
   }
   private mutating func push(count: Int, isPacket: Bool) {

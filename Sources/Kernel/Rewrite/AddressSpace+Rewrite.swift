@@ -137,9 +137,14 @@ extension AddressSpace {
 
   // MARK: program counters
 
-  /// Where a guest at `counter` is, as it knows it: nobody is shown a stub.
-  func canonical(_ counter: UInt) -> UInt {
-    lookUp(counter) { image, distance in image.original(distance) } ?? counter
+  /// Where a guest at `counter` is, as it knows it: nobody is shown a stub. `isReturn`: a system call returns there, so in
+  /// the text itself it is no springboard.
+  func canonical(_ counter: UInt, isReturn: Bool = false) -> UInt {
+    if isReturn && !isStub(counter) { return counter }
+    return lookUp(counter) { image, distance in image.original(distance) } ?? counter
+  }
+  private func isStub(_ counter: UInt) -> Bool {
+    withoutChange { state in state.areas.tree.holds(counter) { $0.mapping.map { $0.file == nil } == true } }
   }
   /// Where a guest goes on that ran at `counter` into what a patch has overwritten; nil: into nothing of that kind.
   func redirect(_ counter: UInt) -> UInt? {
@@ -178,7 +183,8 @@ extension Task {
   func showOwnCounter() {
     guard Hook.rewrites, let space = addressSpace.borrowed else { return }
     let counter = programCounter
-    let own = space.with { $0.canonical(counter) }
+    let isReturn = callResult != nil
+    let own = space.with { $0.canonical(counter, isReturn: isReturn) }
     if own != counter { setProgramCounter(own, wasReturn: true) }
   }
 

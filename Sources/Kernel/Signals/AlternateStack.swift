@@ -7,6 +7,8 @@ extension TaskSignals {
     if alternateStack.contains(sp) { return .notPermitted }
     let mode = UInt32(bitPattern: new.flags) & ~AlternateStack.autoDisarm
     guard mode == UInt32(SS_DISABLE) || mode == UInt32(SS_ONSTACK) || mode == 0 else { return .invalid }
+    let old = alternateStack
+    if new.base == old.base && new.size == old.size && new.flags == old.flags { return nil }  // whatever it is
     var stack = AlternateStack()
     stack.flags = new.flags
     if mode != UInt32(SS_DISABLE) {

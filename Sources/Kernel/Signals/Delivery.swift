@@ -8,26 +8,25 @@ import Machine
 extension Task {
   /// `handlePending` of a task.
   func deliverSignals() {
-    let shared = process.signals
     while true {
       if isInterrupted(Interruption.lostSpace) { exitGroup(WaitStatus.killed(SIGKILL)) }
       if isInterrupted(Interruption.kill) { exitKilled() }
       if isInterrupted(Interruption.work) {
         clearInterruption(Interruption.work)
-        shared.tellParent(process)
+        process.tellParentOfStop()
       }
       if !isInterrupted(Interruption.signal) { break }
       if signals.mustStop {
-        shared.joinStop(self)
+        process.signals.joinStop(self)
         continue
       }
-      guard let info = shared.take(self) else { continue }
+      guard let info = process.takeSignal(self) else { continue }
       act(on: info)
     }
     finishCall(nil)
     if signals.hasSavedMask {
       signals.hasSavedMask = false
-      shared.setMask(self, signals.savedMask)
+      process.setSignalMask(self, signals.savedMask)
       // What the old mask lets through is for the next round of the way out.
     }
   }
@@ -35,7 +34,7 @@ extension Task {
   /// Does what `info`, which was just taken, asks for.
   private func act(on info: SignalInfo) {
     let signal = info.signal
-    let action = process.signals.actions.with { $0.take(signal) }
+    let action = process.takeAction(signal)
     if action.isIgnore { return }
     if !action.isDefault {
       handle(info, action)
@@ -69,11 +68,7 @@ extension Task {
       failFrame(info.signal)
       return
     }
-    let saved = signals.hasSavedMask ? signals.savedMask : signals.mask
-    let stack = signals.alternateStack
-    let frame = SignalFrame(
-      signal: info.signal, handler: action.handler, restorer: action.restorer, info: info.bytes, mask: saved.bits,
-      stack: SignalStack(base: stack.base, flags: stack.flags, size: stack.size))
+    let frame = signals.frame(for: info, action)
     showOwnCounter()
     do throws(Errno) {
       guard action.has(Int(SA_RESTORER)) else { throw .fault }  // as on Linux's x86-64
@@ -82,27 +77,12 @@ extension Task {
       failFrame(info.signal)
       return
     }
-    if UInt32(bitPattern: stack.flags) & AlternateStack.autoDisarm != 0 { signals.alternateStack = AlternateStack() }
-    signals.hasSavedMask = false
-    var mask = signals.mask.union(action.mask)
-    if !action.has(Int(SA_NODEFER)) { mask.insert(info.signal) }
-    process.signals.setMask(self, mask)
+    process.setSignalMask(self, signals.begin(info.signal, action))
   }
 
   /// Below which address the frame goes; nil where it would overflow the alternate stack.
   private func stackTop(for action: SignalAction) -> UInt? {
-    let stack = signals.alternateStack
-    var top = stackPointer &- Thread.redZone
-    var isOnAlternate = stack.contains(stackPointer)
-    if action.has(Int(SA_ONSTACK)) && stack.isEnabled && !stack.contains(top) {
-      top = stack.base &+ stack.size
-      isOnAlternate = true
-    }
-    if isOnAlternate {
-      let at = Thread.signalFrameAddress(below: top)
-      guard at > stack.base, at &- stack.base <= stack.size else { return nil }
-    }
-    return top
+    signals.alternateStack.top(from: stackPointer, isAsked: action.has(Int(SA_ONSTACK)))
   }
 
   private func failFrame(_ signal: Int32) {
@@ -119,12 +99,61 @@ extension Task {
   func returnFromSignal() {
     do throws(Errno) {
       let result = try popSignalFrame()
-      process.signals.setMask(self, SignalSet(bits: result.mask))
+      process.setSignalMask(self, SignalSet(bits: result.mask))
       _ = signals.setAlternateStack(result.stack, sp: stackPointer)
     } catch {
       process.signals.force(self, .kernel(SIGSEGV))
     }
   }
+}
+
+extension TaskSignals {
+  /// What the handler of `action` is told.
+  fileprivate func frame(for info: SignalInfo, _ action: SignalAction) -> SignalFrame {
+    SignalFrame(
+      signal: info.signal, handler: action.handler, restorer: action.restorer, info: info.bytes,
+      mask: hasSavedMask ? savedMask.bits : mask.bits,
+      stack: SignalStack(base: alternateStack.base, flags: alternateStack.flags, size: alternateStack.size))
+  }
+  /// A handler begins. Returns the mask that it runs with.
+  fileprivate func begin(_ signal: Int32, _ action: SignalAction) -> SignalSet {
+    if UInt32(bitPattern: alternateStack.flags) & AlternateStack.autoDisarm != 0 { alternateStack = .disabled }
+    hasSavedMask = false
+    var mask = mask.union(action.mask)
+    if !action.has(Int(SA_NODEFER)) { mask.insert(signal) }
+    return mask
+  }
+}
+
+extension AlternateStack {
+  /// `Task.stackTop` for a stack pointer `sp`.
+  fileprivate func top(from sp: UInt, isAsked: Bool) -> UInt? {
+    var top = sp &- Thread.redZone
+    var isOnIt = contains(sp)
+    if isAsked && isEnabled && !contains(top) {
+      top = base &+ size
+      isOnIt = true
+    }
+    if isOnIt {
+      let at = Thread.signalFrameAddress(below: top)
+      guard at > base, at &- base <= size else { return nil }
+    }
+    return top
+  }
+}
+
+// A process's signals for its own tasks: one hop a method, which costs no reference count.
+extension Process {
+  func takeSignal(_ task: Task) -> SignalInfo? { signals.take(task) }
+  func takeAction(_ signal: Int32) -> SignalAction { signals.takeAction(signal) }
+  func setSignalMask(_ task: Task, _ mask: SignalSet) { signals.setMask(task, mask) }
+  func setSignalAction(_ signal: Int32, _ action: SignalAction) -> SignalAction { signals.setAction(signal, action) }
+  func signalAction(_ signal: Int32) -> SignalAction { signals.action(signal) }
+  fileprivate func tellParentOfStop() { signals.tellParent(self) }
+}
+extension ProcessSignals {
+  fileprivate func takeAction(_ signal: Int32) -> SignalAction { actions.with { $0.take(signal) } }
+  fileprivate func action(_ signal: Int32) -> SignalAction { actions.with { $0.action(signal) } }
 }
 
 extension ProcessSignals {

@@ -27,7 +27,9 @@ extension Task {
   /// kill(2) as the guest says it: a process, 0 the caller's group, -1 everyone, less a group. Errors: ESRCH, EPERM, EINVAL.
   func kill(_ pid: Int32, _ signal: Int32) throws(Errno) {
     let info = userInfo(signal)
-    if pid > 0 {
+    if Int(pid) == process.id {
+      try kill(process, info)
+    } else if pid > 0 {
       guard let target = Processes.find(Int(pid)) ?? Processes.findTask(Int(pid))?.process else { throw .noProcess }
       try kill(target, info)
     } else if pid == -1 {

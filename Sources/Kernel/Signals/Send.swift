@@ -15,7 +15,7 @@ extension ProcessSignals {
     _ info: SignalInfo, to target: TaskSignals?, entry: SignalEntry?, isForced: Bool, isInit: Bool
   ) -> Posted {
     let signal = info.signal
-    return state.withLock { state -> Posted in
+    let posted = state.withLock { state -> Posted in
       guard prepare(&state, signal, target, isForced: isForced, isInit: isInit) else { return .dropped }
       if let entry {
         if entry.isQueued { return .dropped }
@@ -27,6 +27,9 @@ extension ProcessSignals {
       }
       return complete(&state, signal, target, isInit: isInit) ? .fatal : .pending
     }
+    // Whoever waits looks under the lock once it is among those.
+    if posted != .dropped && arrivals.isOccupied { arrivals.wakeAll() }
+    return posted
   }
 
   /// Side effects of sending, and whether the signal is to be made pending at all: stops and SIGCONT cancel each other,
@@ -108,7 +111,6 @@ extension Process {
     case .pending: break
     case .fatal: beginGroupExit(WaitStatus.killed(info.signal))
     }
-    signals.arrivals.wakeAll()
     return true
   }
 }

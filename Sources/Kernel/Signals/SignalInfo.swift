@@ -93,9 +93,8 @@ extension SignalInfo {
     b[5] = fourth
     return b
   }
-  /// Of what a program wrote; nil where it has something past Linux's own fields, which Linux refuses (E2BIG).
-  public init?(_ b: SignalInfoBytes) {
-    for i in 6..<16 where b[i] != 0 { return nil }
+  /// The first 48 bytes, which Linux's own fields are.
+  public init(_ b: InlineArray<6, UInt64>) {
     signal = Int32(truncatingIfNeeded: b[0])
     error = Int32(truncatingIfNeeded: b[0] &>> 32)
     code = Int32(truncatingIfNeeded: b[1])
@@ -107,9 +106,31 @@ extension SignalInfo {
 
   /// Errors: EFAULT.
   public func copyOut(to address: UInt) throws(Errno) { try UserPointer<SignalInfoBytes>(address).copyOut(bytes) }
-  /// Errors: EFAULT, E2BIG.
-  public static func copyIn(from address: UInt) throws(Errno) -> SignalInfo {
-    guard let info = SignalInfo(try UserPointer<SignalInfoBytes>(address).copyIn()) else { throw .tooBig }
+  /// A program's own, for `signal` where that is not what it says itself. Errors: EFAULT; E2BIG where it has more than
+  /// Linux's own fields and `code` does not say what they are.
+  public static func copyIn(from address: UInt, for signal: Int32? = nil) throws(Errno) -> SignalInfo {
+    var info = SignalInfo(try UserPointer<InlineArray<6, UInt64>>(address).copyIn())
+    if let signal { info.signal = signal }
+    if !info.hasKnownLayout {
+      let rest = try UserPointer<InlineArray<10, UInt64>>(address &+ 48).copyIn()
+      for i in 0..<10 where rest[i] != 0 { throw .tooBig }
+    }
     return info
+  }
+  /// Linux's known_siginfo_layout.
+  private var hasKnownLayout: Bool {
+    if code <= SI_USER { return code >= SI_DETHREAD || code == SI_ASYNCNL }
+    let known: Int32 =
+      switch signal {
+      case SIGILL: NSIGILL
+      case SIGFPE: NSIGFPE
+      case SIGSEGV: NSIGSEGV
+      case SIGBUS: NSIGBUS
+      case SIGTRAP: NSIGTRAP
+      case SIGCHLD: NSIGCHLD
+      case SIGSYS: NSIGSYS
+      default: NSIGPOLL
+      }
+    return code <= known || code == SI_KERNEL
   }
 }

@@ -32,12 +32,13 @@ public final class TaskSignals: Listed {
   func forked(isThread: Bool) -> TaskSignals {
     let child = TaskSignals()
     child.mask = mask
-    if !isThread { child.alternateStack = alternateStack }
+    child.alternateStack = isThread ? .disabled : alternateStack
     return child
   }
   /// execve(2): no alternate stack, nothing to restart.
   func resetForExec() {
-    alternateStack = AlternateStack()
+    alternateStack.base = 0
+    alternateStack.size = 0
     restartBlock = nil
     hasSavedMask = false
   }
@@ -53,8 +54,15 @@ public final class TaskSignals: Listed {
 public struct AlternateStack: Sendable {
   public var base: UInt = 0
   public var size: UInt = 0
-  public var flags = Int32(SS_DISABLE)  // SS_DISABLE, or 0 with or without SS_AUTODISARM
+  /// As they were set: none in a program that never did. SS_DISABLE, or 0 with or without SS_AUTODISARM.
+  public var flags: Int32 = 0
   public init() {}
+  /// What a thread begins with, and what SS_AUTODISARM leaves.
+  static var disabled: AlternateStack {
+    var stack = AlternateStack()
+    stack.flags = Int32(SS_DISABLE)
+    return stack
+  }
 
   public var isEnabled: Bool { size != 0 }
   /// Whether `sp` lies on it, as Linux decides it: never while SS_AUTODISARM is set.

@@ -86,13 +86,13 @@ extension ProcessSignals {
 
   /// rt_sigaction(2). What is ignored from now on is pending no longer.
   func setAction(_ signal: Int32, _ action: SignalAction) -> SignalAction {
-    state.withLock { state in
+    let isIgnored = action.isIgnore || action.isDefault && Signal.bit(signal) & Signal.ignoredByDefault != 0
+    if !isIgnored { return actions.with { $0.set(signal, action) } }
+    return state.withLock { state in
       let old = actions.with { $0.set(signal, action) }
-      if actions.with({ $0.isIgnored(signal) }) {
-        let dropped = SignalSet(signal)
-        state.pending.drop(dropped)
-        state.tasks.forEach { $0.pending.drop(dropped) }
-      }
+      let dropped = SignalSet(signal)
+      state.pending.drop(dropped)
+      state.tasks.forEach { $0.pending.drop(dropped) }
       return old
     }
   }

@@ -25,11 +25,17 @@ func sysClockSettime(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Sysca
   throw .notPermitted
 }
 
+/// struct timezone: nothing, as Linux has it where nobody set it.
+private struct TimeZone {
+  var minutesWest: Int32 = 0
+  var type: Int32 = 0
+}
+
 /// Implements gettimeofday(2). Errors: EFAULT.
 func sysGettimeofday(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
-  let time: UserPointer<TimeValue> = a.pointer0(), zone: UserPointer<UInt64> = a.pointer1()
+  let time: UserPointer<TimeValue> = a.pointer0(), zone: UserPointer<TimeZone> = a.pointer1()
   if !time.isNull { try time.copyOut(TimeValue(Clock.realtime())) }
-  if !zone.isNull { try zone.copyOut(0) }
+  if !zone.isNull { try zone.copyOut(TimeZone()) }
   return .value(0)
 }
 

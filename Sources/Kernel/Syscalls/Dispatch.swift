@@ -26,30 +26,37 @@ struct SyscallEntry: Sendable {
   }
 }
 
-/// A system call of `task`: the table, the result, and the one place where an `Errno` becomes a number.
-@inline(__always) func dispatch(_ task: Task, _ arguments: SyscallArguments) {
-  if Trace.isOn { return Trace.call(task, arguments) }
-  perform(task, arguments)
-}
-
-/// The call itself.
-@inline(__always) func perform(_ task: Task, _ arguments: SyscallArguments) {
-  let number = arguments.number
-  task.call = number
-  do throws(Errno) {
-    guard UInt(bitPattern: number) < UInt(syscallTable.count) else { throw .noCall }
-    let outcome = try syscallTable[number].handler(task, arguments)
-    if case .value(let value) = outcome { task.setResult(value) }
-  } catch {
-    failed(task, number, error)
+/// Where the entries' assembly calls: docs/entry-paths.md.
+@c(machine_syscall) func machineSyscall(_ frame: UInt) -> UInt32 {
+  SyscallArguments.enter(frame, of: Task.self) { (task, arguments) in
+    if Trace.isOn { return Trace.call(task, arguments) }
+    return perform(task, arguments)
   }
 }
 
-@inline(never) private func failed(_ task: Task, _ number: Int, _ error: Errno) {
-  if error == .noCall { noteMissing(task, number) }
-  task.setResult(-Int(error.number))
+/// A system call of `task`: the table, the result, and the one place where an `Errno` becomes a number.
+@inline(__always) func perform(_ task: Task, _ arguments: SyscallArguments) -> CallEnd {
+  do throws(Errno) {
+    let number = arguments.number
+    guard UInt(bitPattern: number) < UInt(syscallTable.count) else { throw .noCall }
+    switch try syscallTable[number].handler(task, arguments) {
+    case .value(let value):
+      arguments.setResult(value)
+      return .done
+    case .registersSet: return .registersSet
+    case .wantsRegisters: return .wantsRegisters
+    }
+  } catch {
+    failed(arguments, error)
+    return .done
+  }
+}
+
+@inline(never) private func failed(_ arguments: SyscallArguments, _ error: Errno) {
+  if error == .noCall { Task.withCurrentTask { noteMissing($0, arguments.number) } }
+  arguments.setResult(-Int(error.number))
   // How an interrupted call goes on is decided on the way out, with the signal that interrupted it.
-  if error.number >= 512 { task.interrupt(Interruption.work) }
+  if error.number >= 512 { Task.withCurrentTask { $0.interrupt(Interruption.work) } }
 }
 
 private func noteMissing(_ task: Task, _ number: Int) {

@@ -32,6 +32,7 @@ func sysGetcwd(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
   var (text, isReachable) = directory.text(below: root)
   if !isReachable { text = Array("(unreachable)".utf8) + text }
   text.append(0)
+  if text.count > 4096 { throw .nameTooLong }
   guard UInt(bitPattern: args.a1) >= UInt(text.count) else { throw .range }
   let out: UserPointer<UInt8> = args.pointer0()
   try out.copyOut(text)

@@ -123,7 +123,7 @@ private func readVector(_ task: Task, _ args: SyscallArguments, offset: Int, fla
     guard offset < 0 || file.hasOffsets else { throw .illegalSeek }
     guard file.isReadable else { throw .badDescriptor }
     var buffers = try IOBuffers(vectorAt: UInt(bitPattern: args.a1), count: args.a2)
-    try checkVectorFlags(flags, file, isWrite: false)
+    try setVectorFlags(flags, file, &buffers)
     if buffers.count == 0 && file.inode.isRegular { return 0 }
     let count = offset < 0 ? try file.readNext(&buffers) : try file.read(&buffers, at: offset)
     return file.told(count, NotifyMask.access)
@@ -134,7 +134,7 @@ private func writeVector(_ task: Task, _ args: SyscallArguments, offset: Int, fl
     guard offset < 0 || file.hasOffsets else { throw .illegalSeek }
     guard file.isWritable else { throw .badDescriptor }
     var buffers = try IOBuffers(vectorAt: UInt(bitPattern: args.a1), count: args.a2)
-    try checkVectorFlags(flags, file, isWrite: true)
+    try setVectorFlags(flags, file, &buffers)
     if buffers.count == 0 { return 0 }
     if offset < 0 { return file.told(try file.writeNext(&buffers), NotifyMask.modify) }
     var offset = offset
@@ -142,12 +142,13 @@ private func writeVector(_ task: Task, _ args: SyscallArguments, offset: Int, fl
   }
 }
 /// RWF_*: what asks for nothing that a file does not do anyway is fine.
-private func checkVectorFlags(_ flags: Int32, _ file: File, isWrite: Bool) throws(Errno) {
+private func setVectorFlags(_ flags: Int32, _ file: File, _ buffers: inout IOBuffers) throws(Errno) {
   if flags == 0 { return }
-  var known: Int32 = 1 | 2 | 4  // RWF_HIPRI, RWF_DSYNC, RWF_SYNC
-  if file.inode.isRegular || file.isNonBlocking { known |= 8 }  // RWF_NOWAIT
-  if isWrite && file.flags & O_APPEND != 0 { known |= 16 }  // RWF_APPEND
+  var known: Int32 = 1 | 2 | 4 | 16  // RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_APPEND
+  if file.canRefuseToWait || file.isNonBlocking { known |= 8 }  // RWF_NOWAIT
   if flags & ~known != 0 { throw .notSupported }
+  buffers.mustNotWait = flags & 8 != 0
+  buffers.appends = flags & 16 != 0
 }
 
 /// Implements Linux syscall lseek(2).

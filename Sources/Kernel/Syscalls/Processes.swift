@@ -3,6 +3,13 @@ import Machine
 
 // Processes: clone, exit, wait, and who is in which group.
 
+extension Task {
+  /// clone(2) as the calls make it: a child begins with all its maker's registers.
+  fileprivate func makeChild(_ request: CloneRequest) throws(Errno) -> SyscallOutcome {
+    hasAllRegisters ? .value(try clone(request)) : .wantsRegisters
+  }
+}
+
 /// Implements clone(2): x86-64's order of arguments.
 func sysClone(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   var request = CloneRequest()
@@ -15,7 +22,7 @@ func sysClone(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
   request.childTid = UInt(bitPattern: args.a3)
   request.threadPointer = UInt64(UInt(bitPattern: args.a4))
   if request.has(CLONE_PIDFD) && (request.has(CLONE_PARENT_SETTID) || request.has(CLONE_DETACHED)) { throw .invalid }
-  return .value(try task.clone(request))
+  return try task.makeChild(request)
 }
 
 /// Implements clone3(2). Errors: E2BIG for fields that this kernel does not know and that are not zero.
@@ -53,14 +60,14 @@ func sysClone3(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallO
   if stack != 0 && !isGuestRange(stack, stackSize) { throw .invalid }
   request.exitSignal = Int32(signal)
   request.stack = stack &+ stackSize
-  return .value(try task.clone(request))
+  return try task.makeChild(request)
 }
 
 /// Implements fork(2). Errors: EINVAL in `mmu=none`, as on Linux without an MMU.
 func sysFork(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   var request = CloneRequest()
   request.exitSignal = SIGCHLD
-  return .value(try task.clone(request))
+  return try task.makeChild(request)
 }
 
 /// Implements vfork(2): the caller waits until the child has left its address space.
@@ -68,7 +75,7 @@ func sysVfork(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
   var request = CloneRequest()
   request.flags = UInt64(CLONE_VFORK) | UInt64(CLONE_VM)
   request.exitSignal = SIGCHLD
-  return .value(try task.clone(request))
+  return try task.makeChild(request)
 }
 
 /// Implements exit(2): of this thread only.

@@ -4,6 +4,11 @@ import Machine
 // Scheduling: sched(7). There is one class of threads, Linux's fair one; its policies differ in name only, and the
 // real-time ones are refused.
 
+/// struct sched_param.
+private struct SchedulingParameter {
+  var priority: Int32 = 0
+}
+
 /// Implements sched_yield(2).
 func sysSchedYield(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
   Scheduler.yield()
@@ -87,12 +92,13 @@ func sysSchedSetparam(_ task: Task, _ args: SyscallArguments) throws(Errno) -> S
   try setPolicy(task, other, other.policy, priority: priority, resets: other.resetsOnFork)
   return .value(0)
 }
+
 /// Implements sched_getparam(2).
 func sysSchedGetparam(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOutcome {
-  let parameter: UserPointer<Int32> = args.pointer1()
+  let parameter: UserPointer<SchedulingParameter> = args.pointer1()
   if args.i0 < 0 || parameter.isNull { throw .invalid }
   _ = try taskOrSelf(task, args.i0)
-  try parameter.copyOut(0)
+  try parameter.copyOut(SchedulingParameter())
   return .value(0)
 }
 /// Implements sched_get_priority_max(2).

@@ -14,13 +14,13 @@ func sysRtSigaction(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Syscal
   let old: SignalAction
   if newPointer.isNull {
     guard Signal.isValid(signal) else { throw .invalid }
-    old = task.process.signals.actions.with { $0.action(signal) }
+    old = task.process.signalAction(signal)
   } else {
     var action = try newPointer.copyIn()
     guard Signal.isValid(signal), Signal.bit(signal) & Signal.unstoppable == 0 else { throw .invalid }
     action.mask = action.mask.blockable
     action.flags &= SignalAction.knownFlags
-    old = task.process.signals.setAction(signal, action)
+    old = task.process.setSignalAction(signal, action)
   }
   if !oldPointer.isNull { try oldPointer.copyOut(old) }
   return .value(0)
@@ -38,9 +38,9 @@ extension SignalAction {
 func sysRtSigprocmask(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
   try checkSetSize(a.a3)
   let old = task.signals.mask
-  let pointer: UserPointer<UInt64> = a.pointer1(), oldPointer: UserPointer<UInt64> = a.pointer2()
+  let pointer: UserPointer<SignalSet> = a.pointer1(), oldPointer: UserPointer<SignalSet> = a.pointer2()
   if !pointer.isNull {
-    let set = SignalSet(bits: try pointer.copyIn())
+    let set = try pointer.copyIn()
     let new: SignalSet
     switch a.i0 {
     case SIG_BLOCK: new = old.union(set)
@@ -48,14 +48,15 @@ func sysRtSigprocmask(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Sysc
     case SIG_SETMASK: new = set
     default: throw .invalid
     }
-    task.process.signals.setMask(task, new)
+    task.process.setSignalMask(task, new)
   }
-  if !oldPointer.isNull { try oldPointer.copyOut(old.bits) }
+  if !oldPointer.isNull { try oldPointer.copyOut(old) }
   return .value(0)
 }
 
 /// Implements rt_sigreturn(2).
 func sysRtSigreturn(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
+  if !task.hasAllRegisters { return .wantsRegisters }
   task.returnFromSignal()
   return .registersSet
 }
@@ -66,7 +67,7 @@ func sysRtSigpending(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Sysca
   let (own, shared) = task.process.signals.pendingSets(task)
   let blocked = own.bits & task.signals.mask.bits | shared.bits & task.signals.mask.bits
   if a.a1 == 8 {
-    try (a.pointer0() as UserPointer<UInt64>).copyOut(blocked)
+    try (a.pointer0() as UserPointer<SignalSet>).copyOut(SignalSet(bits: blocked))
   } else {
     let bytes: UserPointer<UInt8> = a.pointer0()
     for i in 0..<a.a1 { try bytes.advanced(by: i).copyOut(UInt8(truncatingIfNeeded: blocked &>> UInt64(8 * i))) }
@@ -102,29 +103,29 @@ func sysKill(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcom
 }
 
 /// The task `id` of the process `group`, which 0 leaves open.
-private func findTask(_ group: Int32, _ id: Int32) throws(Errno) -> Task {
-  guard let task = Processes.findTask(Int(id)), group == 0 || task.process.id == Int(group) else { throw .noProcess }
+private func findTask(_ task: Task, _ group: Int32, _ id: Int32) throws(Errno) -> Task {
+  guard let task = task.id == Int(id) ? task : Processes.findTask(Int(id)), group == 0 || task.process.id == Int(group)
+  else { throw .noProcess }
   return task
 }
 
 /// Implements tkill(2). Errors: EINVAL, EPERM, ESRCH, EAGAIN.
 func sysTkill(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
   guard a.i0 > 0 else { throw .invalid }
-  try task.kill(findTask(0, a.i0), task.userInfo(a.i1, code: SI_TKILL))
+  try task.kill(findTask(task, 0, a.i0), task.userInfo(a.i1, code: SI_TKILL))
   return .value(0)
 }
 
 /// Implements tgkill(2). Errors: as tkill(2).
 func sysTgkill(_ task: Task, _ a: SyscallArguments) throws(Errno) -> SyscallOutcome {
   guard a.i0 > 0, a.i1 > 0 else { throw .invalid }
-  try task.kill(findTask(a.i0, a.i1), task.userInfo(a.i2, code: SI_TKILL))
+  try task.kill(findTask(task, a.i0, a.i1), task.userInfo(a.i2, code: SI_TKILL))
   return .value(0)
 }
 
 /// A program's own siginfo_t, which must not pretend to come from the kernel or from kill(2), but to itself.
 private func queuedInfo(_ task: Task, _ address: Int, _ signal: Int32, to id: Int32) throws(Errno) -> SignalInfo {
-  var info = try SignalInfo.copyIn(from: UInt(bitPattern: address))
-  info.signal = signal
+  let info = try SignalInfo.copyIn(from: UInt(bitPattern: address), for: signal)
   if (info.code >= 0 || info.code == SI_TKILL) && Int(id) != task.process.id { throw .notPermitted }
   return info
 }
@@ -142,7 +143,7 @@ func sysRtTgsigqueueinfo(_ task: Task, _ a: SyscallArguments) throws(Errno) -> S
   guard a.i0 > 0, a.i1 > 0 else { throw .invalid }
   let info = try queuedInfo(
     task, a.a3, a.i2, to: a.i1 == Int32(truncatingIfNeeded: task.id) ? Int32(truncatingIfNeeded: task.process.id) : 0)
-  try task.kill(findTask(a.i0, a.i1), info)
+  try task.kill(findTask(task, a.i0, a.i1), info)
   return .value(0)
 }
 

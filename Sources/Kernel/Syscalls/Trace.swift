@@ -8,7 +8,8 @@ enum Trace {
   @inline(__always) static var isOn: Bool { bootFlags & UInt32(truncatingIfNeeded: MARTLET_STRACE) != 0 }
 
   /// A traced call. What the call fills is shown after it, everything else before.
-  @inline(never) static func call(_ task: Task, _ arguments: SyscallArguments) {
+  @inline(never) static func call(_ task: Task, _ arguments: SyscallArguments) -> CallEnd {
+    if !task.hasAllRegisters { return .wantsRegisters }  // so that no call is shown twice
     let number = arguments.number
     var line = "[\(task.id)] "
     var words: [[UInt8]] = []
@@ -34,13 +35,13 @@ enum Trace {
     // A call that may not come back is shown at once.
     if number == Int(__NR_exit) || number == Int(__NR_exit_group) {
       write(line + join(texts) + ") = ?\n")
-      perform(task, arguments)
-      return
+      return perform(task, arguments)
     }
-    perform(task, arguments)
+    let end = perform(task, arguments)
     let result = task.result
     for i in late { texts[i] = TraceArgument.output(words[i], values[i], next: next(i), result) }
     write(line + join(texts) + ") = " + outcome(result) + "\n")
+    return end
   }
 
   private static func join(_ texts: [String]) -> String {

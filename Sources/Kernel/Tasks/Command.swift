@@ -48,7 +48,7 @@ final class Command: TaskWork {
       do throws(Errno) {
         try task.changeDirectory(directory)
       } catch {
-        task.fail(126, directory, error)
+        task.fail(126, "cannot start in \(String(decoding: directory, as: UTF8.self))", error)
       }
     }
     let credentials = Credentials()

@@ -16,8 +16,6 @@ public final class Task: Thread {
   public var files: OwnedOptional<FileTable>  // nil once it exits
   public var fileSystem: OwnedOptional<FileSystemContext>
   public var addressSpace: OwnedOptional<AddressSpace>  // nil for kernel threads and once it exits
-  /// The call that it is in, for strace and for what an interrupted call goes on with.
-  public var call = 0
   /// What it sleeps in poll(2) with, once it has.
   let poller = OnceReference<Poller>()
   /// comm: at most 15 bytes.
@@ -77,7 +75,6 @@ public final class Task: Thread {
 
   public override func begin() { beginTask() }
   public override func dieOfOops() { dieOfKernelFault() }
-  public override func systemCall(_ arguments: SyscallArguments) { dispatch(self, arguments) }
   public override func systemCallTrapped(at site: UInt) { patchCall(at: site) }
   public override func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool {
     resolvePageFault(at: address, isWrite: isWrite, isExecute: isExecute)

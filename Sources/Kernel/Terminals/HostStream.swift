@@ -71,7 +71,7 @@ public final class HostStream: File {
 
   public override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
     guard let readiness else {
-      if isSeekable && flags & O_APPEND != 0 { offset = inode.size }
+      if isSeekable && (flags & O_APPEND != 0 || buffers.appends) { offset = inode.size }
       return try buffers.writeHost(stream.descriptor, at: offset < 0 || !isFile ? nil : offset)
     }
     var done = 0

@@ -72,7 +72,7 @@ public final class RegularFile: File {
     cached.lock.lock()
     defer { cached.lock.unlock() }
     let data = cached.data
-    if flags & O_APPEND != 0 { offset = data.size }
+    if flags & O_APPEND != 0 || buffers.appends { offset = data.size }
     let room = try Limits.room(at: offset)
     if data.seals & UInt32(F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0 { throw .notPermitted }
     if data.seals & UInt32(F_SEAL_GROW) != 0 && offset &+ min(buffers.count, room) > data.size { throw .notPermitted }

@@ -38,6 +38,8 @@ open class File {
   @inline(__always) public final var isReadable: Bool { (flags &+ 1) & 1 != 0 && flags & O_PATH == 0 }
   @inline(__always) public final var isWritable: Bool { (flags &+ 1) & 2 != 0 && flags & O_PATH == 0 }
   public final var isNonBlocking: Bool { flags & O_NONBLOCK != 0 }
+  /// Whether read and write heed `IOBuffers.mustNotWait` (Linux's FMODE_NOWAIT), or never wait.
+  open var canRefuseToWait: Bool { inode.isRegular }
 
   /// Whether it has a position: read(2) and write(2) then use and move it, pread(2) and pwrite(2) work.
   open var isSeekable: Bool { false }
@@ -47,7 +49,7 @@ open class File {
 
   /// Implements read(2), pread(2), readv(2): at `offset`, which streams ignore. Returns the bytes moved; 0 is the end.
   open func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int { throw .invalid }
-  /// Implements write(2) and its like. With O_APPEND a file writes at its end, whatever `offset` says, and returns through
+  /// Implements write(2) and its like. With O_APPEND, or where `buffers` appends, a file writes at its end, whatever `offset` says, and returns through
   /// `offset` where it wrote.
   open func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { throw .invalid }
   /// Implements lseek(2); returns the new position, which it has set.

@@ -70,9 +70,7 @@ open class Thread: Listed {
   open func handlePending() {}
   /// Once a second, on the way out of the kernel: how much memory does it use? May sleep.
   open func sampleMemory() {}
-  /// A system call's entry.
-  open func systemCall(_ arguments: SyscallArguments) {}
-  /// A system call's instruction at `site` has trapped: before `systemCall`. May sleep.
+  /// A system call's instruction at `site` has trapped: before the call itself. May sleep.
   open func systemCallTrapped(at site: UInt) {}
   /// A fault of guest code, described by `fault`, that `resolveFault` refused or that is none of a page.
   open func guestFault() {}
@@ -121,7 +119,13 @@ open class Thread: Listed {
   /// code on another vCPU is kicked out of it.
   public final func interrupt(_ bits: UInt32) {
     interruption.bitwiseOr(bits, ordering: .sequentiallyConsistent)
-    Scheduler.notice(self)
+    if unsafe arch_current() == Borrowed<Thread>(self).bits && state == .running {
+      // It runs this, and looks on its way out.
+      unsafe arch_or32(
+        UnsafeMutableRawPointer(arch_vcpu()).assumingMemoryBound(to: UInt32.self), UInt32(MACHINE_PENDING_SELF))
+    } else {
+      Scheduler.notice(self)
+    }
   }
   public final func clearInterruption(_ bits: UInt32) {
     interruption.bitwiseAnd(~bits, ordering: .sequentiallyConsistent)
@@ -166,10 +170,10 @@ struct KernelStack: ~Copyable {
   }
   deinit { unsafe slabFree(base) }
   static var canary: UInt64 { 0x6d61_7274_6c65_7421 }
-  var top: UInt64 { UInt64(UInt(bitPattern: base)) + UInt64(Self.size) }
+  var top: UInt64 { UInt64(UInt(bitPattern: base)) &+ UInt64(Self.size) }
   var isIntact: Bool { unsafe base.load(as: UInt64.self) == Self.canary }
   var frame: UnsafeMutablePointer<machine_frame> {
-    unsafe UnsafeMutablePointer(bitPattern: UInt(top) - UInt(MACHINE_FRAME_SIZE)).unsafelyUnwrapped
+    unsafe UnsafeMutablePointer(bitPattern: UInt(top) &- UInt(MACHINE_FRAME_SIZE)).unsafelyUnwrapped
   }
 }
 

@@ -109,6 +109,9 @@ public final class WaitQueue {
   }
   public func wakeAll(events: UInt32 = 0) { wake(.max, events: events) }
 
+  /// Whether somebody waits, where the caller's change came under a lock that a waiter takes to look, once it is on the
+  /// queue: no barrier is needed.
+  public var isOccupied: Bool { entries.withoutLocking { !$0.isEmpty } }
   /// Whether nobody waits: exact only where the caller's change came before a full barrier.
   public var isEmpty: Bool {
     hostFence()

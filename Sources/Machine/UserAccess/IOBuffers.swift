@@ -11,6 +11,8 @@ import CMachine
   var vector: [linux_iovec]  // empty for a single segment
   var index = 0
   let isKernel: Bool  // the one segment lies in kernel memory, which the caller keeps
+  /// RWF_APPEND and RWF_NOWAIT: of this transfer alone (Linux's kiocb flags).
+  public var appends = false, mustNotWait = false
 
   /// One guest buffer. Like read(2), no more than 0x7fff_f000 bytes are moved at once.
   @inline(__always) public init(_ pointer: UserPointer<UInt8>, count: Int) {
@@ -36,7 +38,11 @@ import CMachine
     for segment in unsafe vector {
       let length = Int(truncatingIfNeeded: unsafe segment.iov_len)
       guard length >= 0 else { throw .invalid }
-      guard unsafe isGuestRange(UInt(bitPattern: segment.iov_base), UInt(length)) || length == 0 else { throw .fault }
+      // As Linux's access_ok: what lies where programs' memory may is found out only when it is its turn.
+      guard
+        unsafe UInt(bitPattern: segment.iov_base) <= 0x7fff_ffff_f000 &- UInt(min(length, 0x7fff_ffff_f000))
+          || length == 0
+      else { throw .fault }
       total = min(total &+ length, 0x7fff_f000)
     }
     unsafe self.vector = vector

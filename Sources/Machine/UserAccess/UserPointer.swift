@@ -154,6 +154,25 @@ extension UserPointer where T == UInt8 {
   }
 }
 
+extension UserPointer where T: FixedWidthInteger {
+  /// A word goes out whole or not at all, as by Linux's put_user: one across the end of a mapping leaves nothing.
+  @inline(__always) public func copyOut(_ value: T) throws(Errno) {
+    mightSleep()
+    let size = MemoryLayout<T>.size
+    guard isGuestRange(address, UInt(size)) else { throw .fault }
+    let failed: Int32
+    switch size {
+    case 8: failed = arch_user_store64(address, UInt64(truncatingIfNeeded: value))
+    case 4: failed = arch_user_store32(address, UInt32(truncatingIfNeeded: value))
+    default:
+      failed = unsafe withUnsafePointer(to: value) { p in
+        unsafe arch_user_copy(UnsafeMutableRawPointer(bitPattern: address), p, size) == 0 ? 0 : 1
+      }
+    }
+    if failed != 0 { throw .fault }
+  }
+}
+
 /// A futex word in guest memory: the accesses that must be atomic. Errors: EFAULT.
 extension UserPointer where T == UInt32 {
   @inline(__always) public func load() throws(Errno) -> UInt32 {

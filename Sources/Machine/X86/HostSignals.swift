@@ -33,13 +33,13 @@ private func setHostAction(_ signal: Int32, handler: UInt64, flags: UInt64) {
 }
 
 @inline(__always) private func isInImage(_ address: UInt64) -> Bool { address &- 0x6800_0000_0000 < 1 << 30 }
-/// The start of the way back to the guest that `address` lies in: each may be begun anew.
+/// Where the way back to the guest that `address` lies in is begun anew.
 @inline(__always) private func window(_ address: UInt64) -> UInt64? {
   if address >= address_of_arch_window_start() && address < address_of_arch_window_end() {
     return address_of_arch_window_start()
   }
   if address >= address_of_arch_call_window_start() && address < address_of_arch_call_window_end() {
-    return address_of_arch_call_window_start()
+    return address_of_arch_call_window_restart()
   }
   return nil
 }
@@ -177,17 +177,9 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
 
 // MARK: the entries' Swift halves: on the task's kernel stack, just below its frame
 
-@c(machine_syscall) func machineSyscall(_ frame: UnsafeMutablePointer<machine_frame>) {
-  Thread.withCurrent { unsafe $0.systemCall(SyscallArguments(frame)) }
-  checkStack()
-}
-/// A system call that trapped: its site may be patched first.
+/// A system call has trapped: its site may be patched first.
 @c(machine_trap) func machineTrap(_ frame: UnsafeMutablePointer<machine_frame>) {
-  Thread.withCurrent { thread in
-    unsafe thread.systemCallTrapped(at: UInt(frame.pointee.rip) &- 2)
-    unsafe thread.systemCall(SyscallArguments(frame))
-  }
-  checkStack()
+  Thread.withCurrent { thread in unsafe thread.systemCallTrapped(at: UInt(frame.pointee.rip) &- 2) }
 }
 @c(machine_interrupt) func machineInterrupt(_ frame: UnsafeMutablePointer<machine_frame>) {}
 
@@ -213,7 +205,14 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
 /// The way out of the kernel while the vCPU's flag is set.
 @c(machine_pending) func machinePending(_ frame: UnsafeMutablePointer<machine_frame>) {
   let vcpu = unsafe arch_vcpu()
-  unsafe _ = arch_exchange32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 0)
+  let why = unsafe arch_exchange32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 0)
+  if why & UInt32(MACHINE_PENDING_KICK) != 0 { unsafe servePending(vcpu) }
+  Thread.withCurrent { if $0.interruption.load(ordering: .acquiring) != 0 { $0.handlePending() } }
+  checkStack()
+}
+
+/// What there is to do besides what interrupts the thread itself.
+@inline(never) private func servePending(_ vcpu: UnsafeMutablePointer<machine_vcpu>) {
   unsafe vcpu.pointee.quiescent &+= 1
   let id = unsafe Int(vcpu.pointee.id)
   StopBarrier.pass()
@@ -230,12 +229,10 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
       thread.sampledSecond = second
       thread.sampleMemory()
     }
-    if thread.interruption.load(ordering: .acquiring) != 0 { thread.handlePending() }
   }
-  checkStack()
 }
 
-@inline(__always) private func checkStack() {
+@inline(__always) func checkStack() {
   #if CHECKED
   checkNothingHeld()
   Thread.withCurrent { if !$0.stack.isIntact { unsafe panic("kernel stack overflow") } }

@@ -4,12 +4,22 @@ import CMachine
 public typealias Registers = machine_frame
 
 extension Thread {
-  /// This thread's guest registers. Only the thread itself, or whoever made it and has not started it, or a tracer of a
-  /// stopped one, uses them.
+  /// Whether all guest registers are there: not where a patched site's call began, whose entry leaves the callee-saved
+  /// ones to the compiler (docs/entry-paths.md). On the way out of the kernel they are, wherever something is pending.
+  public final var hasAllRegisters: Bool { unsafe stack.frame.pointee.how != UInt64(MACHINE_FRAME_CALL) }
+  /// This thread's guest registers, where it `hasAllRegisters`. Only the thread itself, or whoever made it and has not
+  /// started it, or a tracer of a stopped one, uses them.
   public final var registers: Registers {
-    @inline(__always) get { unsafe stack.frame.pointee }
+    @inline(__always) get {
+      #if CHECKED
+      if !hasAllRegisters { unsafe panic("registers that were not saved") }
+      #endif
+      return unsafe stack.frame.pointee
+    }
     @inline(__always) set { unsafe stack.frame.pointee = newValue }
   }
+  /// The number of the call that it is in.
+  public final var callNumber: Int { unsafe Int(Int32(truncatingIfNeeded: stack.frame.pointee.orig_rax)) }
   /// What the call has returned.
   public final var result: Int { unsafe Int(bitPattern: UInt(stack.frame.pointee.rax)) }
   /// What the call returns.

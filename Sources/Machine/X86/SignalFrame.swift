@@ -42,15 +42,22 @@ public struct SignalReturn {
   public var stack: SignalStack
 }
 
-/// struct rt_sigframe; a test pins the offsets.
-struct MachineSignalFrame {
-  var restorer: UInt64 = 0
-  var flags: UInt64 = 0
-  var link: UInt64 = 0
-  var stack = SignalStack(base: 0, flags: 0, size: 0)
-  var context = linux_sigcontext_64()
-  var mask: UInt64 = 0
-  var info = InlineArray<16, UInt64>(repeating: 0)
+/// struct rt_sigframe, in the parts that are written and read each by itself; a test pins the offsets.
+enum MachineSignalFrame {
+  struct Head {
+    var restorer: UInt64
+    var flags: UInt64
+    var link: UInt64 = 0
+    var stack: SignalStack
+  }
+  static var context: UInt { 48 }
+  struct Tail {
+    var mask: UInt64
+    var info: InlineArray<16, UInt64>
+  }
+  static var mask: UInt { 304 }
+  static var info: UInt { 312 }
+  static var size: UInt { 440 }
 }
 
 extension Thread {
@@ -70,77 +77,58 @@ extension Thread {
   /// Where the vector state and the frame go below `top`. The frame is lower than anything else of them.
   static func place(below top: UInt) -> (frame: UInt, vectors: UInt) {
     let vectors = (top &- UInt(vectorFrameSize)) & ~63
-    let frame = ((vectors &- UInt(MemoryLayout<MachineSignalFrame>.size)) & ~15) &- 8
+    let frame = ((vectors &- MachineSignalFrame.size) & ~15) &- 8
     return (frame, vectors)
   }
   public static func signalFrameAddress(below top: UInt) -> UInt { place(below: top).frame }
   /// The least that a frame takes: AT_MINSIGSTKSZ.
   public static var minimumSignalStack: UInt {
-    UInt(vectorFrameSize + 64 + MemoryLayout<MachineSignalFrame>.size + 24) + 128
+    UInt(vectorFrameSize) + 64 + MachineSignalFrame.size + 24 + 128
   }
 
   /// Builds `frame` below `top` on the guest's stack and makes the current thread enter the handler. Errors: EFAULT, and
   /// nothing has changed but the stack's memory.
   public final func pushSignalFrame(_ frame: SignalFrame, below top: UInt) throws(Errno) {
     let (at, vectors) = Self.place(below: top)
-    try copyVectorsOut(to: vectors)
+    try Self.copyVectorsOut(to: vectors)
     let r = registers
-    var f = MachineSignalFrame()
-    f.restorer = UInt64(frame.restorer)
-    f.flags = UInt64(UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS)
-    f.stack = frame.stack
-    unsafe f.context = linux_sigcontext_64(
+    let head = MachineSignalFrame.Head(
+      restorer: UInt64(frame.restorer), flags: UInt64(UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS),
+      stack: frame.stack)
+    let context = unsafe linux_sigcontext_64(
       r8: r.r8, r9: r.r9, r10: r.r10, r11: r.r11, r12: r.r12, r13: r.r13, r14: r.r14, r15: r.r15, di: r.rdi, si: r.rsi,
       bp: r.rbp, bx: r.rbx, dx: r.rdx, ax: r.rax, cx: r.rcx, sp: r.rsp, ip: r.rip, flags: r.rflags, cs: 0x33, gs: 0,
       fs: 0, ss: 0x2b, err: UInt64(fault.errorCode), trapno: UInt64(fault.trap), oldmask: frame.mask,
       cr2: fault.trap == 14 ? UInt64(fault.address) : 0, fpstate: UInt64(vectors), reserved1: (0, 0, 0, 0, 0, 0, 0, 0))
-    f.mask = frame.mask
-    f.info = frame.info
-    try UserPointer<MachineSignalFrame>(at).copyOut(f)
-    var new = r
-    new.rip = UInt64(frame.handler)
-    new.rsp = UInt64(at)
-    new.rdi = UInt64(UInt32(bitPattern: frame.signal))
-    new.rsi = UInt64(at) &+ 312
-    new.rdx = UInt64(at) &+ 8
-    new.rax = 0
-    new.rflags &= ~0x1_0500  // DF, RF, TF
-    new.how = UInt64(MACHINE_FRAME_FULL)
-    registers = new
+    try UserPointer(at).copyOut(head)
+    try UserPointer(at &+ MachineSignalFrame.context).copyOut(context)
+    try UserPointer(at &+ MachineSignalFrame.mask).copyOut(MachineSignalFrame.Tail(mask: frame.mask, info: frame.info))
+    // A call's frame stays one that goes back without iretq: a handler finds in rcx and r11 what it may not use.
+    unsafe stack.frame.pointee.rip = UInt64(frame.handler)
+    unsafe stack.frame.pointee.rsp = UInt64(at)
+    unsafe stack.frame.pointee.rdi = UInt64(UInt32(bitPattern: frame.signal))
+    unsafe stack.frame.pointee.rsi = UInt64(at &+ MachineSignalFrame.info)
+    unsafe stack.frame.pointee.rdx = UInt64(at) &+ 8
+    unsafe stack.frame.pointee.rax = 0
+    unsafe stack.frame.pointee.rflags &= ~0x1_0500  // DF, RF, TF
     // As on Linux, a handler begins with the initial vector state.
-    self.vectors?.begin()
+    VectorState.begin()
   }
 
   /// rt_sigreturn(2): the registers and the vector state of the frame that the handler leaves. Errors: EFAULT.
   public final func popSignalFrame() throws(Errno) -> SignalReturn {
-    let f = try UserPointer<MachineSignalFrame>(stackPointer &- 8).copyIn()
-    let c = f.context
-    var r = registers
-    r.r8 = c.r8
-    r.r9 = c.r9
-    r.r10 = c.r10
-    r.r11 = c.r11
-    r.r12 = c.r12
-    r.r13 = c.r13
-    r.r14 = c.r14
-    r.r15 = c.r15
-    r.rdi = c.di
-    r.rsi = c.si
-    r.rbp = c.bp
-    r.rbx = c.bx
-    r.rdx = c.dx
-    r.rax = c.ax
-    r.rcx = c.cx
-    r.rsp = c.sp
-    r.rip = c.ip
-    r.rflags = r.rflags & ~Registers.changeableFlags | c.flags & Registers.changeableFlags
-    r.cs = 0x33
-    r.ss = 0x2b
-    r.orig_rax = .max
-    r.how = UInt64(MACHINE_FRAME_FULL)
-    registers = r
+    let at = stackPointer &- 8
+    let c = try UserPointer<linux_sigcontext_64>(at &+ MachineSignalFrame.context).copyIn()
+    let head = try UserPointer<MachineSignalFrame.Head>(at).copyIn()
+    let mask = try UserPointer<UInt64>(at &+ MachineSignalFrame.mask).copyIn()
+    let kept = unsafe stack.frame.pointee.rflags & ~Registers.changeableFlags
+    registers = Registers(
+      r15: c.r15, r14: c.r14, r13: c.r13, r12: c.r12, rbp: c.bp, rbx: c.bx, r11: c.r11, r10: c.r10, r9: c.r9, r8: c.r8,
+      rax: c.ax, rcx: c.cx, rdx: c.dx, rsi: c.si, rdi: c.di, orig_rax: .max,
+      rip: c.ip, cs: 0x33, rflags: kept | c.flags & Registers.changeableFlags, rsp: c.sp, ss: 0x2b,
+      how: UInt64(MACHINE_FRAME_FULL))
     try copyVectorsIn(from: UInt(c.fpstate))
-    return SignalReturn(mask: f.mask, stack: f.stack)
+    return SignalReturn(mask: mask, stack: head.stack)
   }
 
   // MARK: interrupted calls
@@ -154,6 +142,5 @@ extension Thread {
   public final func repeatCall(as number: Int? = nil) {
     unsafe stack.frame.pointee.rax = number.map { UInt64(truncatingIfNeeded: $0) } ?? stack.frame.pointee.orig_rax
     unsafe stack.frame.pointee.rip &-= 2
-    unsafe stack.frame.pointee.how = UInt64(MACHINE_FRAME_FULL)
   }
 }

@@ -6,6 +6,22 @@ import CMachine
 
   @inline(__always) init(_ frame: UnsafeMutablePointer<machine_frame>) { unsafe self.frame = frame }
 
+  /// The kernel's half of a call: runs `body` with the thread that makes it. `frame` is what `machine_syscall` was given,
+  /// which returns what this does.
+  @inline(__always) public static func enter<T: Thread>(
+    _ frame: UInt, of type: T.Type, _ body: (T, SyscallArguments) -> CallEnd
+  ) -> UInt32 {
+    // SAFETY: the entries hand over the frame at the top of the current thread's kernel stack.
+    let frame = unsafe UnsafeMutablePointer<machine_frame>(bitPattern: frame).unsafelyUnwrapped
+    let end = Thread.withCurrentSubclass(of: type) { unsafe body($0, SyscallArguments(frame)) }
+    checkStack()
+    return end.rawValue
+  }
+  /// What the call returns.
+  @inline(__always) public func setResult(_ value: Int) {
+    unsafe frame.pointee.rax = UInt64(bitPattern: Int64(value))
+  }
+
   @inline(__always) public var number: Int { unsafe Int(Int32(truncatingIfNeeded: frame.pointee.orig_rax)) }
   @inline(__always) public var a0: Int { unsafe Int(truncatingIfNeeded: frame.pointee.rdi) }
   @inline(__always) public var a1: Int { unsafe Int(truncatingIfNeeded: frame.pointee.rsi) }
@@ -36,4 +52,13 @@ public enum SyscallOutcome {
   case value(Int)
   /// The handler set the registers itself (rt_sigreturn, execve).
   case registersSet
+  /// The handler needs `Thread.hasAllRegisters`, and has done nothing yet: it is called again with them.
+  case wantsRegisters
+}
+
+/// How the entry goes on after a system call: MACHINE_CALL_*.
+public enum CallEnd: UInt32 {
+  case done = 0
+  case registersSet = 1
+  case wantsRegisters = 2
 }

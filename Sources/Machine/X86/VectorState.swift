@@ -40,7 +40,7 @@ import CMachine
     if unsafe owner == area && self.carrier == carrier { return }
     if unsafe losesVectors { return }
     let old = unsafe carrier.pointee.vector_components
-    guard unsafe owner != nil && canBeQuick(components, old) && carrier.pointee.vector_keys == keys else {
+    guard unsafe owner != nil && Self.canBeQuick(components, old) && carrier.pointee.vector_keys == keys else {
       return unsafe arch_vector_restore(area, vectorMask)
     }
     unsafe arch_vector_restore_quick(area, Self.difference(components, old))
@@ -52,26 +52,26 @@ import CMachine
     if new & upperVectors != 0 { what |= 4 } else if old & upperVectors != 0 { what |= 8 }
     return what
   }
-  /// The initial state becomes the live one, as a signal handler begins. What was live has just been saved here.
-  func begin() {
+  /// The initial state becomes the live one, as a signal handler begins.
+  static func begin() {
     guard let initial = unsafe vectorInitialArea, unsafe !losesVectors else { return }
-    let old = components
+    let old = arch_components_in_use()
     if unsafe isQuick && old & ~0x2e6 == 0 {
-      unsafe arch_vector_restore_quick(initial, Self.difference(2, old))
+      unsafe arch_vector_restore_quick(initial, difference(2, old))
     } else {
       unsafe arch_vector_restore(initial, vectorMask)
     }
   }
   /// Makes the area, which has the standard form, live. Returns false where the processor refuses it.
-  func load() -> Bool {
-    let new = components
-    if unsafe isQuick && isStandardSame && canBeQuick(new, arch_components_in_use())
-      && (keysOffset == 0 || new & 0x200 == 0 || keys == arch_keys())
-    {
-      unsafe arch_vector_restore_quick(area, Self.difference(new, .max))
-      return true
-    }
-    return unsafe arch_vector_restore_checked(area, vectorMask) == 0
+  func load() -> Bool { unsafe arch_vector_restore_checked(area, vectorMask) == 0 }
+  /// The same straight from a signal frame at `address`, whose header and keys have been read. Nil: it takes `load`;
+  /// false: it faulted, and some of it is live.
+  static func load(from address: UInt, components new: UInt64, keys: UInt32, mxcsr: UInt32) -> Bool? {
+    guard
+      unsafe isQuick && isStandardSame && canBeQuick(new, arch_components_in_use())
+        && (new & 0x200 == 0 || keys == arch_keys())
+    else { return nil }
+    return arch_vector_restore_user(address, difference(new, .max), mxcsr) == 0
   }
   @inline(__always) func restore() {
     if unsafe losesVectors { return }
@@ -86,7 +86,7 @@ import CMachine
   private static var upperVectors: UInt64 { 1 << 7 }
   /// Whether `new` can be loaded by hand where `old` is in the registers: no x87 in either; of the first sixteen vectors
   /// only the lower half's lower half; and protection keys, which nobody has changed.
-  @inline(__always) private func canBeQuick(_ new: UInt64, _ old: UInt64) -> Bool {
+  @inline(__always) private static func canBeQuick(_ new: UInt64, _ old: UInt64) -> Bool {
     unsafe isQuick && (new | old) & ~0x2e6 == 0 && new & 0x46 == 2 && (new ^ old) & 0x200 == 0
   }
   func copy(from other: VectorState) { unsafe area.copyMemory(from: other.area, byteCount: vectorAreaSize) }
@@ -96,12 +96,13 @@ import CMachine
 // SAFETY of the three: written at boot.
 nonisolated(unsafe) var vectorMask: UInt64 = 0
 nonisolated(unsafe) private var isQuick = false  // written at boot, as the others
-nonisolated(unsafe) private var keysOffset = 0
+nonisolated(unsafe) private(set) var keysOffset = 0
 nonisolated(unsafe) private var isCompact = false  // the processor has XSAVEC
 /// The standard form has everything where the compacted one has it, and the processor says what is in use.
 nonisolated(unsafe) private var isStandardSame = false
 nonisolated(unsafe) private var losesVectors = false  // the negative control of the vector tests
 nonisolated(unsafe) var vectorAreaSize = 4096
+nonisolated(unsafe) var vectorControlMask: UInt32 = 0xffff  // the bits that MXCSR has
 nonisolated(unsafe) private var vectorInitialArea: UnsafeMutableRawPointer? = nil
 
 /// At boot, before the first task.
@@ -116,6 +117,9 @@ func prepareVectorState() {
   }
   unsafe vectorAreaSize = size
   let area = unsafe slabAllocate(UInt(size), 64).unsafelyUnwrapped
+  unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+  unsafe arch_vector_save(area, 3)
+  unsafe vectorControlMask = area.load(fromByteOffset: 28, as: UInt32.self)
   unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: size)
   unsafe area.storeBytes(of: 0x37f, as: UInt16.self)  // x87 control word
   unsafe area.storeBytes(of: 0x1f80, toByteOffset: 24, as: UInt32.self)  // MXCSR
@@ -149,79 +153,7 @@ private func layOut() {
   unsafe isStandardSame = isSame
 }
 
-/// The vector state in signal frames: sigreturn(2), and <asm/sigcontext.h> for the layout.
 extension Thread {
-  /// Bytes that a signal frame needs for the vector state, its closing magic included.
-  public static var vectorFrameSize: Int { unsafe vectorAreaSize + 4 }
-  public static var vectorComponents: UInt64 { unsafe vectorMask }
-
-  /// Writes the current thread's live vector state, in the standard form, to `address`, which is 64-byte aligned, with
-  /// the fields by which a program finds the extended part. Errors: EFAULT.
-  public final func copyVectorsOut(to address: UInt) throws(Errno) {
-    guard let vectors else { throw .fault }
-    let area = unsafe vectors.area, size = unsafe vectorAreaSize
-    try withoutSwitch { () throws(Errno) in
-      unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
-      unsafe arch_vector_save(area, vectorMask)
-      unsafe area.storeBytes(of: UInt32(FP_XSTATE_MAGIC1), toByteOffset: 464, as: UInt32.self)
-      unsafe area.storeBytes(of: UInt32(size + 4), toByteOffset: 468, as: UInt32.self)
-      unsafe area.storeBytes(of: vectorMask, toByteOffset: 472, as: UInt64.self)
-      unsafe area.storeBytes(of: UInt32(size), toByteOffset: 480, as: UInt32.self)
-      unsafe try userCopy(to: UnsafeMutableRawPointer(bitPattern: address), from: area, size, user: address)
-      try UserPointer<UInt32>(address &+ UInt(size)).copyOut(UInt32(FP_XSTATE_MAGIC2))
-    }
-  }
-
-  /// Runs `body`, which copies to or from the thread's vector area, until it did so without a sleep: a fault may put the
-  /// thread to sleep, and the switch then saves its live state in the same area. Errors: EFAULT, and what `body` throws.
-  private func withoutSwitch(_ body: () throws(Errno) -> Void) throws(Errno) {
-    for _ in 0..<16 {
-      let before = voluntarySwitches &+ involuntarySwitches
-      try body()
-      if voluntarySwitches &+ involuntarySwitches == before { return }
-    }
-    throw .fault
-  }
-
-  /// Makes the vector state at `address` the current thread's live one; 0 resets it. What the processor would refuse is
-  /// masked or refused. Errors: EFAULT.
-  public final func copyVectorsIn(from address: UInt) throws(Errno) {
-    guard let vectors else { throw .fault }
-    if address == 0 {
-      vectors.reset()
-      vectors.restore()
-      return
-    }
-    let area = unsafe vectors.area
-    try withoutSwitch { () throws(Errno) in
-      unsafe try userCopy(to: area, from: UnsafeRawPointer(bitPattern: address), 512, user: address)
-      let magic = unsafe area.load(fromByteOffset: 464, as: UInt32.self)
-      let stated = unsafe Int(area.load(fromByteOffset: 480, as: UInt32.self))
-      var isExtended = false
-      if unsafe magic == UInt32(FP_XSTATE_MAGIC1) && stated >= 576 && stated <= vectorAreaSize {
-        let closing = try UserPointer<UInt32>(address &+ UInt(stated)).copyIn()
-        isExtended = closing == UInt32(FP_XSTATE_MAGIC2)
-        if isExtended {
-          if unsafe stated < vectorAreaSize {
-            unsafe (area + stated).initializeMemory(as: UInt8.self, repeating: 0, count: vectorAreaSize - stated)
-          }
-          unsafe try userCopy(
-            to: area + 512, from: UnsafeRawPointer(bitPattern: address &+ 512), stated - 512, user: address &+ 512)
-        }
-      }
-      let components = isExtended ? unsafe area.load(fromByteOffset: 512, as: UInt64.self) : 3
-      unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
-      unsafe area.storeBytes(of: components & vectorMask, toByteOffset: 512, as: UInt64.self)
-      let mxcsr = unsafe area.load(fromByteOffset: 24, as: UInt32.self)
-      unsafe area.storeBytes(of: mxcsr & 0xffff, toByteOffset: 24, as: UInt32.self)
-    }
-    if !vectors.load() {
-      vectors.reset()
-      vectors.restore()
-      throw .fault
-    }
-  }
-
   /// A new child's vector state and thread pointer are the current thread's.
   public final func inheritContext(from parent: Thread) {
     guard let mine = vectors, parent.vectors != nil else { return }

@@ -71,6 +71,50 @@ TEST(kill_self_alternate_stack) {
   killed_by(SYS_kill, getpid(), SIGUSR1, 3);
 }
 
+// The frame goes to pages that nobody has touched yet, of both kinds of memory.
+TEST(fresh_pages) {
+  enum { SIZE = 65536 };
+  begin();
+  on_signal(SIGUSR1, plain_handler, SA_ONSTACK);
+  for (int kind = 0; kind < 2; kind++) {
+    vector_fill(&other, kind + 20);
+    handled = 0;
+    void *memory = SYS(
+        mmap(NULL, SIZE, PROT_READ | PROT_WRITE, (kind ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0));
+    stack_t stack = {.ss_sp = memory, .ss_size = SIZE - 1000};  // the vector state lies across pages
+    SYS(sigaltstack(&stack, NULL));
+    CHECK_EQ(probed("kill", kind, SYS_kill, getpid(), SIGUSR1, 3, 4, 5, 6), 0);
+    CHECK_EQ(handled, 1);
+    stack.ss_flags = SS_DISABLE;
+    SYS(sigaltstack(&stack, NULL));
+    munmap(memory, SIZE);
+  }
+}
+
+// A frame that the handler takes away, or whose vector state it misaligns, is no way back.
+static int trick;
+static void trick_handler(int signal, siginfo_t *info, void *context) {
+  (void)signal, (void)info;
+  ucontext_t *c = context;
+  if (trick == 0) c->uc_mcontext.fpregs = (void *)0x1000;
+  if (trick == 1) c->uc_mcontext.fpregs = (void *)((char *)c->uc_mcontext.fpregs + 8);
+  if (trick == 2) ((uint64_t *)c->uc_mcontext.fpregs)[65] = ~0ull;  // XCOMP_BV
+  if (trick == 3) ((uint32_t *)c->uc_mcontext.fpregs)[6] = ~0u;     // MXCSR
+}
+TEST(bad_vector_state, FORKS | DIFF) {
+  begin();
+  for (trick = 0; trick < 4; trick++) {
+    pid_t pid;
+    CHILD(pid) {
+      on_siginfo(SIGUSR1, trick_handler, 0);
+      raise(SIGUSR1);
+    }
+    int status;
+    SYS(waitpid(pid, &status, 0));
+    say("trick %d: %#x\n", trick, status);
+  }
+}
+
 TEST(unblocked_by_mask) {
   begin();
   on_signal(SIGUSR1, plain_handler, 0);

@@ -36,6 +36,32 @@ TEST(value) {
   CHECK_EQ(seen[0].si_uid, getuid());
 }
 
+// Of a program's own siginfo_t Linux reads its fields; what lies behind must be zero where the code does not say what it is.
+TEST(layout) {
+  uint32_t page = 4096, *end = SYS(mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  SYS(munmap((char *)end + page, page));
+  siginfo_t *info = (siginfo_t *)((char *)end + page - 48);
+  on_siginfo(SIGUSR1, record, 0);
+  count = 0;
+  info->si_code = SI_QUEUE;
+  info->si_value.sival_int = 12;
+  CHECK_EQ(syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, info), 0);
+  CHECK_EQ(count, 1);
+  CHECK_EQ(seen[0].si_value.sival_int, 12);
+  info->si_code = 100;
+  CHECK_ERR(syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, info), EFAULT);
+  siginfo_t whole = *seen;
+  whole.si_code = 100;
+  CHECK_EQ(syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, &whole), 0);
+  CHECK_EQ(count, 2);
+  ((char *)&whole)[127] = 1;
+  CHECK_ERR(syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, &whole), E2BIG);
+  whole.si_code = SI_TIMER;
+  CHECK_EQ(syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, &whole), 0);
+  CHECK_EQ(count, 3);
+  munmap(end, page);
+}
+
 // An ordinary signal is pending once, with the first one's value.
 TEST(ordinary_once) {
   on_siginfo(SIGUSR1, record, 0);

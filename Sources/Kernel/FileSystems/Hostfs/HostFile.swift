@@ -2,7 +2,8 @@ import CLinux
 import Machine
 
 /// An open file of the host.
-final class HostFile: File {
+final class HostFile: File, Listed {
+  var link = Link<HostFile>()  // of its inode's open ones
   let reference: HostFileReference
   private let host: HostInode
   private var writes: Bool { (flags &+ 1) & 2 != 0 }
@@ -16,8 +17,10 @@ final class HostFile: File {
     host = inode
     self.reference = reference
     super.init(inode: inode, path: path, flags: flags)
+    inode.opened(self)
   }
   deinit {
+    host.closed(self)
     guard writes else { return }
     host.endWriting()
     host.dropWriter(reference)
@@ -34,7 +37,7 @@ final class HostFile: File {
     if host.mode & (ModeBits.setUser | ModeBits.setGroup) != 0 {
       try host.lock.withLock { (_) throws(Errno) in try Attributes.dropPrivileges(host) }
     }
-    if flags & O_APPEND != 0 {
+    if flags & O_APPEND != 0 || buffers.appends {
       offset = try reference.descriptor.seek(0, SEEK_END)
       buffers.cut(to: try Limits.room(at: offset))
       let moved = try buffers.appendHost(reference.descriptor)

@@ -18,6 +18,7 @@ final class HostInode: Inode {
   private var name: [UInt8]
   /// Open for writing by the guest: what the host might refuse to open anew.
   private var writer: HostFileReference?
+  private var openFiles = IntrusiveList<HostFile>()
   /// Open since it was created, for whoever opens it first: its mode may forbid what its creator may do.
   private var fresh: HostFileReference?
   /// The owner as the guest set it, where the host refused.
@@ -211,6 +212,19 @@ final class HostInode: Inode {
   private var openWriter: HostFileReference? { host.with { fs in fs.state.withLock { _ in writer } } }
   func setFresh(_ reference: HostFileReference) { host.with { fs in fs.state.withLock { _ in fresh = reference } } }
   func takeFresh() -> HostFileReference? { host.with { fs in fs.state.withLock { _ in fresh.take() } } }
+  func opened(_ file: HostFile) { host.with { fs in fs.state.withLock { _ in openFiles.append(file) } } }
+  func closed(_ file: HostFile) { host.with { fs in fs.state.withLock { _ in openFiles.remove(file) } } }
+  /// What one has open with the access of `flags` at least.
+  private func openReference(_ flags: Int32) -> HostFileReference? {
+    let wanted = (flags & O_ACCMODE) &+ 1
+    return host.with { fs in
+      fs.state.withLock { _ in
+        var found: HostFileReference?
+        openFiles.forEach { if ($0.flags & O_ACCMODE) &+ 1 & wanted == wanted { found = $0.reference } }
+        return found
+      }
+    }
+  }
   func setWriter(_ reference: HostFileReference) {
     var old: HostFileReference?
     host.with { fs in
@@ -248,7 +262,16 @@ final class HostInode: Inode {
     }
     if let fresh = takeFresh() { return try HostFile(self, fresh, path: path, flags: flags) }
     // O_SYNC, with O_DSYNC in it, is a macro that Swift does not see everywhere.
-    return try HostFile(self, try openContents(flags & (O_ACCMODE | 0o4010000)), path: path, flags: flags)
+    let asked = flags & (O_ACCMODE | 0o4010000)
+    let contents: HostFileReference
+    do throws(Errno) {
+      contents = try openContents(asked)
+    } catch {
+      // Its name is gone, but /proc/PID/fd leads here while it is open.
+      guard path.dentry.isDeleted, let open = openReference(asked) else { throw error }
+      contents = open
+    }
+    return try HostFile(self, contents, path: path, flags: flags)
   }
 
   override func readlink() throws(Errno) -> [UInt8] { try reach().descriptor.linkText() }
