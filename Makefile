@@ -67,7 +67,7 @@ prerequisites-test:
 install: build ## Install below PREFIX (default /usr/local)
 	install -D -m 755 bin/martlet $(DESTDIR)$(PREFIX)/bin/martlet
 	install -D -m 755 $(SHARE)/kernel $(DESTDIR)$(PREFIX)/$(SHARE)/kernel
-	install -m 644 $(SHARE)/kernel.symbols $(wildcard $(SHARE)/root*.tar) $(DESTDIR)$(PREFIX)/$(SHARE)/
+	install -m 644 $(SHARE)/kernel.symbols $(SHARE)/root*.tar $(DESTDIR)$(PREFIX)/$(SHARE)/
 
 clean: ## Remove everything that was built; packages, and what is made of their sources, stay in .build-root
 	rm -rf .build .build-checked bin share
