@@ -47,7 +47,9 @@ final class ExecFile {
 
   /// The image of `segment`, made where there is none. Nil: there is one of another segment, or no memory. May sleep.
   func image(of segment: Segment, _ file: File, isProgram: Bool = false) -> ExecImage? {
-    if image.borrowed == nil, let new = try? ExecImage(file, self, segment, isProgram: isProgram), image.set(new) == Borrowed(new) {
+    if image.borrowed == nil, let new = try? ExecImage(file, self, segment, isProgram: isProgram),
+      image.set(new) == Borrowed(new)
+    {
       execFiles.with { files in files.lock.withLock { $0.append(new) } }
     }
     guard let image = image.borrowed?.object, image.segment.offset == segment.offset else { return nil }

@@ -85,7 +85,9 @@ import CMachine
   /// The bytes, for those who read them as a span; the window's promise covers the span's life.
   public var array: [UInt8] {
     unsafe [UInt8](unsafeUninitializedCapacity: count) { to, initialized in
-      if let start = to.baseAddress { unsafe start.update(from: base.assumingMemoryBound(to: UInt8.self), count: count) }
+      if let start = to.baseAddress {
+        unsafe start.update(from: base.assumingMemoryBound(to: UInt8.self), count: count)
+      }
       initialized = count
     }
   }

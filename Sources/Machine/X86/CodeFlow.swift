@@ -99,7 +99,9 @@ struct CodeFlow {
   /// Five bytes of the padding that begins at one of `ends` and goes up to the next 16-byte boundary, if it is that,
   /// nothing leads into it, and others have left so much. Springboards fill it from its start.
   private func freePadding(_ window: borrowing CodeWindow, _ next: Int, _ ends: OffsetSet, from first: Int) -> Int? {
-    for end in max(0, first)...max(0, next &+ Self.shortReach) where ends.contains(end) {
+    var start = max(0, first)
+    while let end = ends.next(from: start), end <= next &+ Self.shortReach {
+      start = end &+ 1
       guard let boundary = paddingEnd(window, from: end) else { continue }
       var free = end
       while free < boundary, window.current[free] == 0xe9 { free &+= Self.jumpLength }
