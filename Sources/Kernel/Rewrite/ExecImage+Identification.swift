@@ -21,6 +21,7 @@ extension ExecImage {
     }
   }
 
+  @inline(never)
   private func patchIdentifications(
     _ sites: inout ExecSites, _ range: Range<UInt>, _ text: KernelBytes, _ search: IdentificationSearch
   ) {

@@ -30,6 +30,7 @@ struct CodeFlow {
   }
 
   /// What is known where a whole function is, at the start of `window`.
+  @inline(never)  // as in the planner
   init(_ window: borrowing CodeWindow, _ function: borrowing FunctionReading, _ site: FunctionReading.Site) {
     let (targets, ends) = function.surroundings(of: site.offset)
     self.targets = targets

@@ -20,6 +20,7 @@ public struct PatchPlanner: ~Escapable {
   private static let siteLength = 2
 
   /// A plan for the `syscall` at `site`, the file's own address. A stub for it is taken from `area`.
+  @inline(never)
   public static func plan(
     _ window: borrowing CodeWindow, site: UInt64, area: inout StubArea, options: PatchOptions
   ) throws(PatchRefusal) -> PatchPlan {
@@ -34,6 +35,7 @@ public struct PatchPlanner: ~Escapable {
 
   /// A plan for a `cpuid` of a function that nobody runs yet. `window` begins where the function does; the search lies at
   /// `search` in `area`.
+  @inline(never)
   public static func plan(
     _ window: borrowing CodeWindow, _ site: FunctionReading.Site, of function: borrowing FunctionReading,
     area: inout StubArea, search: UInt64
@@ -86,6 +88,9 @@ public struct PatchPlanner: ~Escapable {
     throw refusal
   }
 
+  // Plans are large, and so would be the frame of one function that has all of them.
+
+  @inline(never)
   private func attempt(_ form: PatchForm, _ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     switch form {
     case .springboard: springboard(&area, severalStores)
@@ -111,6 +116,7 @@ public struct PatchPlanner: ~Escapable {
     }
   }
 
+  @inline(never)
   private func springboard(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     guard let padding = flow.padding else { return .impossible }
     if crossesWord(site, Self.siteLength) && !severalStores { return .crossesWord }
@@ -132,6 +138,7 @@ public struct PatchPlanner: ~Escapable {
     return finish(patch, code, board, writer, &area)
   }
 
+  @inline(never)
   private func before(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     guard let (offset, instruction) = flow.predecessor,
       instruction.relocation == .unchanged || instruction.relocation == .displacement
@@ -162,6 +169,7 @@ public struct PatchPlanner: ~Escapable {
     return finish(patch, code, nil, writer, &area)
   }
 
+  @inline(never)
   private func after(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     let first = at &+ Self.siteLength, jumpEnd = at &+ CodeFlow.jumpLength
     var end = first, movedLength = 0, goesBack = true
