@@ -6,7 +6,8 @@ import Testing
 private func plan(_ text: String) throws -> PatchPlan {
   let code = bytes(text)
   var area = StubArea(base: 0x11000, commonCount: 64)
-  let function = try #require(FunctionReading(code.span, count: code.count))
+  let read = FunctionReading(code.span, count: code.count)
+  let function = try #require(read)
   let window = CodeWindow(original: code.span, current: code.span, address: 0x1000)
   return try PatchPlanner.plan(window, function.identifications[0], of: function, area: &area, search: 0x11020)
 }
