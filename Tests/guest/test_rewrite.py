@@ -44,8 +44,19 @@ def test_output_is_the_same(tool, command):
     assert results[0].out == results[1].out and results[0].status == results[1].status == 0, results[1].explain()
 
 
+def test_cpuid_is_patched(tool):
+    programs.build("cpuid")
+    row = rows(tool.run("cat", "/proc/martlet/rewrite").out)["/bin/busybox"]
+    assert row["cpuid"] > 20 and row["cpuid-left"] < 5, row
+    options = ["-v", f"{programs.BUILD}:/t:ro"]
+    result = tool.run("sh", "-c", "/t/static/cpuid stepped >&2; cat /proc/martlet/rewrite", options=options)
+    row = rows(result.out)["/t/static/cpuid"]
+    # glibc's own, and five of the program's six.
+    assert row["cpuid"] > 25 and 1 <= row["cpuid-left"] < 5, result.explain()
+
+
 @pytest.mark.parametrize("hook", ["trap", "rewrite"])
-@pytest.mark.parametrize("program", ["registers", "signal_handlers", "rewrite", "storm_thread"])
+@pytest.mark.parametrize("program", ["registers", "signal_handlers", "rewrite", "cpuid", "storm_thread"])
 def test_programs_under_either_hook(tool, program, hook, counts):
     programs.build(program)
     options = ["-v", f"{programs.BUILD}:/t:ro", "-w", "/tmp", "--hook", hook, "-e", "GUEST_IN_MARTLET=1"]

@@ -36,6 +36,13 @@ def disassembly(path, section):
             yield int(match[1], 16), bytes.fromhex(match[2]), match[3]
 
 
+def frames(path):
+    """The ranges that .eh_frame covers."""
+    # Its status is not 0 where a file's debugging information lies elsewhere.
+    text = subprocess.run(["readelf", "-wf", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    return [(int(start, 16), int(end, 16)) for start, end in re.findall(r"FDE .*pc=(\w+)\.\.(\w+)", text)]
+
+
 def functions(path):
     """The ranges that the unwind tables cover: functions, without the data that some have between them. Empty if there
     are none of the usual encoding."""

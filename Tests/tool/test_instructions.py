@@ -18,7 +18,8 @@ SOURCES = [REPOSITORY / "Tests/tool/instructions/main.swift",
            *sorted((REPOSITORY / "Sources/Machine/Rewrite").glob("*.swift")),
            *[REPOSITORY / "Sources/Machine/X86" / name for name in (
                "Instruction.swift", "InstructionDecoder.swift", "OpcodeLayout.swift", "CodeWindow.swift", "CodeFlow.swift",
-               "StubWriter.swift", "PatchPlanner.swift")]]
+               "FunctionReading.swift", "IdentificationStub.swift", "IdentificationTable.swift", "StubWriter.swift",
+               "PatchPlanner.swift")]]
 
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 SHORT = [f"{LIBRARIES}/libc.so.6", f"{LIBRARIES}/ld-linux-x86-64.so.2", "/usr/lib/x86_64-linux-musl/libc.so",
@@ -192,3 +193,141 @@ def test_sites_are_patched(instructions, path):
                 assert not targets.intersection(range(board, board + 5)), row
     print(f"{path}: {dict(counts)}")
     assert counts["patched"] >= 0.95 * len(sites)
+
+
+LEAVES = [*range(0x20), *range(0x80000000, 0x80000028)]
+# What names the processor that answers is never in the table.
+REAL = {0, 1, 0xb, 0x1f, 0x8000001e, 0x80000026}
+
+
+def executable(size):
+    """Memory that holds code, and its address."""
+    memory = mmap.mmap(-1, size, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    return memory, ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+@pytest.fixture(scope="session")
+def cpuid():
+    """The instruction."""
+    memory, start = executable(4096)
+    code = bytes.fromhex("53 4989d0 89f8 89f1 0fa2 418900 41895804 41894808 4189500c 5b c3")
+    memory[:len(code)] = code
+    function = ctypes.CFUNCTYPE(None, ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p)(start)
+
+    def ask(leaf, subleaf, memory=memory):  # which lives as long
+        answer = (ctypes.c_uint * 4)()
+        function(leaf, subleaf, ctypes.addressof(answer))
+        return tuple(answer)
+    return ask
+
+
+@pytest.fixture(scope="session")
+def answers(cpuid, tmp_path_factory):
+    path = tmp_path_factory.mktemp("cpuid") / "answers"
+    path.write_text("".join("%x %x %x %x %x %x\n" % (leaf, subleaf, *cpuid(leaf, subleaf))
+                            for leaf in LEAVES for subleaf in range(20)))
+    return path
+
+
+def identify(program, path, offset, size, base, area, answers, functions):
+    """The table's rows (leaf, subleaf or None, answer), what stubs have in common, and the lines about the sites."""
+    lines = subprocess.run([program, "identify", path, str(offset), str(size), f"{base:x}", f"{area:x}", answers],
+                           input="".join("%x %x\n" % function for function in functions), capture_output=True, text=True,
+                           check=True).stdout.splitlines()
+    rows, common, sites = [], None, []
+    for words in map(str.split, lines):
+        if words[0] == "row":
+            leaf, *answer = (int(word, 16) for word in words[2:])
+            rows.append((leaf, None if words[1] == "-" else int(words[1], 16), tuple(answer)))
+        elif words[0] == "common":
+            common = words[1]
+        else:
+            sites.append(words)
+    return rows, common, sites
+
+
+def test_table_is_every_processors(instructions, cpuid, answers, tmp_path):
+    (tmp_path / "code").write_bytes(b"\xc3")
+    rows, _, _ = identify(instructions, tmp_path / "code", 0, 1, 0, 0x1000, answers, [])
+    allowed = os.sched_getaffinity(0)
+    try:
+        for processor in allowed:
+            os.sched_setaffinity(0, {processor})
+            for leaf, subleaf, answer in rows:
+                assert leaf not in REAL
+                for asked in [subleaf] if subleaf is not None else [0, 1, 0x12345678]:
+                    assert cpuid(leaf, asked) == answer, f"leaf {leaf:x}, subleaf {asked:x}, processor {processor}"
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+# What stands before and behind the instruction; r8 is where to store the answers.
+IDENTIFICATIONS = {
+    "springboard": ("89f8 89f1", "89c0 89d2 eb0b 0f1f00 0f1f840000000000"),
+    "before": ("89f8 8d8e00000000", "89c0 89d2"),
+    "before, short": ("89f1 8d4700", "89c0 89d2"),
+    "after": ("89f8 89f1", "418900"),
+    "after, branch": ("89f8 89f1", "0f8200000000"),
+    "noRoom": ("89f8 89f1", "89c0 89d2"),
+}
+
+
+@pytest.mark.parametrize("form", IDENTIFICATIONS)
+def test_patched_cpuid_runs(instructions, cpuid, answers, tmp_path, form):
+    lead, follow = IDENTIFICATIONS[form]
+    # push %rbx; push $flags; popfq; the site; stores; pushfq; pop 16(%r8); pop %rbx; ret
+    code = bytes.fromhex("53 4989d0 41ff7018 9d" + lead + "0fa2" + follow + "418900 41895804 41894808 4189500c 9c"
+                         "418f4010 5b c3")
+    area = 0x10000
+    (tmp_path / "code").write_bytes(code)
+    rows, common, sites = identify(instructions, tmp_path / "code", 0, len(code), 0, area, answers, [(0, len(code))])
+    assert [sites[0][0], sites[0][3]] == ["function", "1"] and sites[1][1] in (form.split(",")[0], "noStub"), sites
+    memory, start = executable(area + 0x500000)
+    memory[:len(code)] = code
+    for field in [common, *sites[1][3:6]]:
+        apply(memory, field)
+    function = ctypes.CFUNCTYPE(None, ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p)(start)
+    processors = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(processors)})
+        for leaf in [*LEAVES, 0x40000000, 0x7fffffff, 0x80ffffff, 0xffffffff]:
+            for subleaf in [*range(20), 0xffffffff]:
+                flags = 0x8d7 if subleaf & 1 else 2
+                state = (ctypes.c_uint * 8)(0, 0, 0, 0, 0, 0, flags, 0)
+                function(leaf, subleaf, ctypes.addressof(state))
+                assert tuple(state[:4]) == cpuid(leaf, subleaf) and state[4] & 0x8d5 == flags & 0x8d5, f"{leaf:x}"
+    finally:
+        os.sched_setaffinity(0, processors)
+
+
+@pytest.mark.parametrize("path", [f"{LIBRARIES}/ld-linux-x86-64.so.2", "/bin/busybox", "/usr/bin/go"])
+def test_cpuid_is_patched(instructions, answers, path):
+    if not os.path.exists(path):
+        pytest.skip("not installed")
+    real, targets = set(), set()
+    for name, *_ in elf_text.executable_sections(path):
+        for address, _, text in elf_text.disassembly(path, name):
+            kind, target = kind_of(text)
+            if text.strip() == "cpuid":
+                real.add(address)
+            elif target:
+                targets.add(int(target[1], 16))
+    loaded = list(elf_text.segments(path))
+    area = max(address + size for _, address, _, _, size in loaded) + 4095 & ~4095
+    frames, patched, left = elf_text.frames(path), set(), set()
+    for flags, base, offset, size, _ in loaded:
+        if "E" not in flags:
+            continue
+        text = pathlib.Path(path).read_bytes()[offset:offset + size]
+        places = [base + match.start() for match in re.finditer(rb"\x0f\xa2", text)]
+        functions = {(start, end) for start, end in frames for place in places if start <= place < end}
+        for words in identify(instructions, path, offset, size, base, area, answers, sorted(functions))[2]:
+            if words[0] == "function":
+                continue
+            (patched if len(words) > 2 else left).add(int(words[0], 16))
+            if len(words) > 2 and words[1] == "springboard":
+                board = int(words[4].split(":")[0], 16)
+                assert not targets.intersection(range(board, board + 5)), words
+    print(f"{path}: {len(real)} sites, {len(patched)} patched, {len(left)} left")
+    assert patched | left <= real
+    assert len(patched) >= 0.85 * len(real) or not frames

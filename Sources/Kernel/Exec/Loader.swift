@@ -33,6 +33,7 @@ extension AddressSpace {
     var room = Hook.rewrites ? ExecImage.stubRoom : 0
     let bias = try bias(of: image, place, &room, limits)
     if room > 0 {
+      if image.interpreter == nil { ExecFile.of(program.file)?.prepare(program.file) }
       let (start, end) = (range.lowerBound &+ bias, range.upperBound &+ bias)
       try withMemory { (state) throws(Errno) in try addStubRoom(&state, start, end, limits: limits) }
     }

@@ -14,6 +14,7 @@ let kunitCases: [KUnitCase] = [
   KUnitCase("machine/stop-barrier") { (k: KUnit) in stopBarrier(k) },
   KUnitCase("machine/cached-pages") { (k: KUnit) in cachedPages(k) },
   KUnitCase("machine/kernel-buffers") { (k: KUnit) in kernelBuffers(k) },
+  KUnitCase("machine/identification") { (k: KUnit) in identification(k) },
   KUnitCase("machine/slab-across-vcpus") { (k: KUnit) in slabAcross(k) },
   KUnitCase("machine/io-buffers") { (k: KUnit) in ioBuffers(k) },
   KUnitCase("tasks/pids") { (k: KUnit) in pidNumbers(k) },

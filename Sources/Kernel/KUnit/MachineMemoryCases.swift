@@ -63,6 +63,37 @@ func kernelBuffers(_ k: KUnit) {
   buffer.bytes.store(UInt32(0x0403_0201), at: 7)  // at no alignment
   k.expect(buffer.bytes.slice(7, 4).array == [1, 2, 3, 4], "little end first")
   k.expect(buffer.bytes.slice(60, 100).count == 4, "cut at the end")
+  bytesArePlaced(k)
+}
+
+/// Pairs of bytes at every distance from the ends, and others beside them.
+private func bytesArePlaced(_ k: KUnit) {
+  guard let buffer = try? KernelBuffer(count: 75) else { return k.expect(false, "no memory") }
+  for size in 0...75 {
+    let bytes = buffer.bytes.slice(0, size)
+    for at in 0..<75 {
+      for value in [0, 0xa2, 0xa3, 0xff] as [UInt8] {
+        for i in 0..<75 { buffer.bytes[i] = value }
+        buffer.bytes[at] = 0x0f
+        let wanted = at + 1 < size ? [at] : []
+        k.expect(bytes.places(of: 0x0f, 0xa2, limit: 3) == (value == 0xa2 ? wanted : []), "\(value) behind \(at)")
+        if at == 74 { continue }
+        buffer.bytes[at + 1] = 0xa2
+        k.expect(bytes.places(of: 0x0f, 0xa2, limit: 3) == wanted, "a pair at \(at) of \(size)")
+      }
+    }
+  }
+}
+
+/// What programs are told in place of the instruction is what it says.
+func identification(_ k: KUnit) {
+  let table = IdentificationTable(IdentificationTable.ask)
+  for _ in 0..<20 {
+    for row in table.rows {
+      let answer = IdentificationTable.ask(row.leaf, row.subleaf ?? 0x1234_5678)
+      k.expect(answer == row.answer, "leaf \(row.leaf), subleaf \(row.subleaf ?? 0)")
+    }
+  }
 }
 
 private final class Box {

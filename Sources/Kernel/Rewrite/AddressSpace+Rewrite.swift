@@ -137,26 +137,34 @@ extension AddressSpace {
 
   // MARK: program counters
 
-  /// Where a guest at `counter` is, as it knows it: nobody is shown a stub. `isReturn`: a system call returns there, so in
-  /// the text itself it is no springboard.
-  func canonical(_ counter: UInt, isReturn: Bool = false) -> UInt {
-    if isReturn && !isStub(counter) { return counter }
-    return lookUp(counter) { image, distance in image.original(distance) } ?? counter
+  /// Where a guest at `counter` is, as it knows it, and what its registers need for that: nobody is shown a stub. nil: it
+  /// is there. `isReturn`: a system call returns there, so in the text itself it is no springboard. `searchReturn` is
+  /// `Thread.searchReturn`.
+  func original(_ counter: UInt, isReturn: Bool, searchReturn: UInt) -> (
+    counter: UInt, stage: IdentificationStub.Stage
+  )? {
+    if isReturn && !isStub(counter) { return nil }
+    guard let (image, base) = lookUp(counter),
+      let (distance, stage) = image.original(counter &- base, searchReturn: searchReturn &- base)
+    else { return nil }
+    return (distance &+ base, stage)
   }
   private func isStub(_ counter: UInt) -> Bool {
     withoutChange { state in state.areas.tree.holds(counter) { $0.mapping.map { $0.file == nil } == true } }
   }
   /// Where a guest goes on that ran at `counter` into what a patch has overwritten; nil: into nothing of that kind.
   func redirect(_ counter: UInt) -> UInt? {
-    lookUp(counter) { image, distance in image.redirect(distance) }
+    guard let (image, base) = lookUp(counter) else { return nil }
+    return image.redirect(counter &- base).map { $0 &+ base }
   }
   /// The same for a breakpoint that was hit at `counter`.
   func breakpoint(_ counter: UInt) -> UInt? {
-    lookUp(counter) { image, distance in image.breakpoint(distance) }
+    guard let (image, base) = lookUp(counter) else { return nil }
+    return image.breakpoint(counter &- base).map { $0 &+ base }
   }
-  /// Distances are from the text's first byte, wherever the counter lies.
-  private func lookUp(_ counter: UInt, _ body: (ExecImage, UInt) -> UInt?) -> UInt? {
-    let found = withoutChange { state -> (ExecImage, UInt)? in
+  /// The image, and where its text's first byte is: distances are from there, wherever the counter lies.
+  private func lookUp(_ counter: UInt) -> (image: ExecImage, base: UInt)? {
+    withoutChange { state in
       guard let area = state.areas.tree.area(at: counter), let mapping = area.mapping, let image = mapping.image else {
         return nil
       }
@@ -167,8 +175,6 @@ extension AddressSpace {
         ? area.start &- image.stubDistance : area.start &- (area.offset &- image.segment.offset)
       return (image, base)
     }
-    guard let (image, base) = found else { return nil }
-    return body(image, counter &- base).map { $0 &+ base }
   }
 }
 
@@ -181,11 +187,14 @@ extension Task {
 
   /// Before a signal's frame is made: the program counter is shown as the program knows it.
   func showOwnCounter() {
-    guard Hook.rewrites, let space = addressSpace.borrowed else { return }
-    let counter = programCounter
-    let isReturn = callResult != nil
-    let own = space.with { $0.canonical(counter, isReturn: isReturn) }
-    if own != counter { setProgramCounter(own, wasReturn: true) }
+    guard let (counter, stage) = ownCounter(isReturn: callResult != nil), (try? settle(stage)) != nil else { return }
+    setProgramCounter(counter, wasReturn: stage == .clean)
+  }
+  /// nil: it is the program counter.
+  private func ownCounter(isReturn: Bool) -> (counter: UInt, stage: IdentificationStub.Stage)? {
+    guard Hook.rewrites, let space = addressSpace.borrowed else { return nil }
+    let (counter, searchReturn) = (programCounter, searchReturn)
+    return space.with { $0.original(counter, isReturn: isReturn, searchReturn: searchReturn) }
   }
 
   /// A fault that a patch has caused, not the program: the program counter is put right, and it goes on.
@@ -193,11 +202,9 @@ extension Task {
     guard Hook.rewrites, fault.signal == SIGILL || fault.signal == SIGTRAP, let space = addressSpace.borrowed else {
       return false
     }
-    let counter = programCounter
     // Stepping through a stub is no step.
-    if fault.signal == SIGTRAP && fault.code == Int32(TRAP_TRACE) {
-      return space.with { $0.canonical(counter) } != counter
-    }
+    if fault.signal == SIGTRAP && fault.code == Int32(TRAP_TRACE) { return ownCounter(isReturn: false) != nil }
+    let counter = programCounter
     let target = space.with { fault.signal == SIGILL ? $0.redirect(counter) : $0.breakpoint(counter &- 1) }
     guard let target else { return false }
     setProgramCounter(target)

@@ -34,9 +34,22 @@ final class ExecFile {
     guard let image = image.borrowed else { return }
     execFiles.with { files in files.lock.withLock { list in image.with { list.remove($0) } } }
   }
+  /// `file` is about to be run as a program or as the loader of one: its image is made now, since there will be one, and
+  /// what does not trap in it must be found ahead. May sleep.
+  func prepare(_ file: File) {
+    if image.borrowed != nil { return }
+    for segment in segments where segment.count <= Self.largestSearched {
+      _ = image(of: segment, file, isProgram: true)
+      return
+    }
+  }
+  private static var largestSearched: UInt { 4 << 20 }
+
   /// The image of `segment`, made where there is none. Nil: there is one of another segment, or no memory. May sleep.
-  func image(of segment: Segment, _ file: File) -> ExecImage? {
-    if image.borrowed == nil, let new = try? ExecImage(file, self, segment), image.set(new) == Borrowed(new) {
+  func image(of segment: Segment, _ file: File, isProgram: Bool = false) -> ExecImage? {
+    if image.borrowed == nil, let new = try? ExecImage(file, self, segment, isProgram: isProgram),
+      image.set(new) == Borrowed(new)
+    {
       execFiles.with { files in files.lock.withLock { $0.append(new) } }
     }
     guard let image = image.borrowed?.object, image.segment.offset == segment.offset else { return nil }
@@ -103,7 +116,14 @@ final class ExecFile {
 /// inode's `execFile` too.
 final class ExecFiles {
   let lock = SpinLock(IntrusiveList<ExecImage>(), rank: .file)
+  private let search = OnceReference<IdentificationSearch>()
   init() {}
+
+  /// What answers the `cpuid` of programs, made for the first that has one.
+  var identificationSearch: IdentificationSearch {
+    let known = search.borrowed ?? search.set(IdentificationSearch(IdentificationTable(IdentificationTable.ask)))
+    return known.object
+  }
 }
 let execFiles = KernelGlobal<ExecFiles>()
 

@@ -11,7 +11,7 @@ final class ExecImage: Listed {
   let segment: ExecFile.Segment
   /// The file's own address of the stubs.
   private let stubs: UInt
-  private let sites: Mutex<ExecSites>
+  let sites: Mutex<ExecSites>
   /// Traps at sites of this file: the first at each, and those at sites that are not patched.
   let traps = Atomic<Int>(0)
 
@@ -19,8 +19,8 @@ final class ExecImage: Listed {
   /// From the text's first byte to the stubs.
   var stubDistance: UInt { stubs &- segment.address }
 
-  /// Copies the segment. Errors: ENOMEM, EIO.
-  init(_ file: File, _ exec: ExecFile, _ segment: ExecFile.Segment) throws(Errno) {
+  /// Copies the segment; of a program's or a loader's, `cpuid` is patched. Errors: ENOMEM, EIO.
+  init(_ file: File, _ exec: ExecFile, _ segment: ExecFile.Segment, isProgram: Bool) throws(Errno) {
     path = file.path?.description(below: readersRoot()) ?? file.label
     self.segment = segment
     stubs = exec.range.upperBound
@@ -28,6 +28,7 @@ final class ExecImage: Listed {
     sites = Mutex(ExecSites(stubs: UInt64(exec.range.upperBound)), rank: .execImage)
     _ = try file.fill(memory.bytes.slice(0, Int(segment.count)), at: Int(segment.offset))
     memory.bytes.store(callEntryAddress, at: Int(segment.count))
+    if isProgram { patchIdentifications(file) }
   }
 
   /// The file's own address of what lies at `offset` in the file.
@@ -72,8 +73,8 @@ final class ExecImage: Listed {
 
   /// In the order that `PatchPlan` asks for.
   private func carryOut(_ plan: PatchPlan) {
-    write(plan.stub, from: 0)
-    write(plan.springboard, from: 0)
+    write(plan.stub)
+    write(plan.springboard)
     let code = plan.code
     if !code.crossesWord {
       let at = Int(code.wordAddress &- UInt64(segment.address))
@@ -88,16 +89,26 @@ final class ExecImage: Listed {
     memory.bytes[at] = code[0]
     Scheduler.barrierOnProcessors()
   }
-  private func write(_ code: CodeBytes, from first: Int) {
+  func write(_ code: CodeBytes, from first: Int = 0) {
     guard code.count > 0, let at = place(code.address, code.count) else { return }
     for i in first..<code.count { memory.bytes[at + i] = code[i] }
   }
 
   // MARK: program counters
 
-  /// What a program counter `distance` bytes from the text's first is to be shown as; nil: as it is.
-  func original(_ distance: UInt) -> UInt? {
-    find(distance) { $0.original(of: $1) }
+  /// What a program counter `distance` bytes from the text's first is to be shown as, and how far it is in an
+  /// identification; nil: as it is. `searchReturn`: the distance of where the search for an answer goes on, if that is
+  /// where it is.
+  func original(_ distance: UInt, searchReturn: UInt) -> (distance: UInt, stage: IdentificationStub.Stage)? {
+    let counter = UInt64(segment.address &+ distance)
+    let isInSearch = sites.withLock { $0.area.isCommon(counter) }
+    if isInSearch { return find(searchReturn) { $0.original(of: $1) }.map { ($0, .searching) } }
+    var stage = IdentificationStub.Stage.clean
+    let found = find(distance) { patch, counter in
+      stage = patch.stage(of: counter)
+      return patch.original(of: counter)
+    }
+    return found.map { ($0, stage) }
   }
   /// Where a program goes on that ran into an instruction that a patch has overwritten; nil: it did not.
   func redirect(_ distance: UInt) -> UInt? {
@@ -116,23 +127,36 @@ final class ExecImage: Listed {
     return found.map { UInt($0) &- segment.address }
   }
 
-  /// How many sites were patched in each form, in `PatchForm`'s order, and left for each reason, in `PatchRefusal`'s.
-  func counts() -> (patched: [Int], left: [Int]) {
+  func counts() -> ExecCounts {
     sites.withLock { sites in
-      var patched = [Int](repeating: 0, count: PatchForm.allCases.count)
-      var left = [Int](repeating: 0, count: PatchRefusal.allCases.count)
-      for patch in sites.patches { patched[Int(patch.form.rawValue)] += 1 }
-      for (_, reason) in sites.left { left[Int(reason.rawValue)] += 1 }
-      return (patched, left)
+      var counts = ExecCounts(identificationsLeft: sites.identificationsLeft)
+      for patch in sites.patches {
+        switch patch.kind {
+        case .systemCall: counts.patched[Int(patch.form.rawValue)] += 1
+        case .identification: counts.identifications += 1
+        }
+      }
+      for (_, reason) in sites.left { counts.left[Int(reason.rawValue)] += 1 }
+      return counts
     }
   }
 }
 
-/// The sites of an image that have trapped.
-private struct ExecSites: ~Copyable {
+/// How many sites of an image were patched or left.
+struct ExecCounts {
+  /// Of system calls, in `PatchForm`'s and in `PatchRefusal`'s order.
+  var patched = [Int](repeating: 0, count: PatchForm.allCases.count)
+  var left = [Int](repeating: 0, count: PatchRefusal.allCases.count)
+  var identifications = 0
+  var identificationsLeft = 0
+}
+
+/// The sites of an image: system calls that have trapped, and identifications.
+struct ExecSites: ~Copyable {
   var area: StubArea
   var patches: [Patch] = []
   var left: [(site: UInt64, reason: PatchRefusal)] = []
+  var identificationsLeft = 0
 
   init(stubs: UInt64) { area = StubArea(base: stubs) }
   func knows(_ site: UInt64) -> Bool {

@@ -6,25 +6,34 @@ enum UnwindTable {
   private static var largest: Int { 4 << 20 }
 
   /// Whether a row of the table is about `address`, one of the file's own. Where the file cannot be understood, none is.
-  static func covers(_ address: UInt, in file: File) -> Bool {
-    guard let (offset, count, start) = section(file), count <= largest,
-      let bytes = try? file.bytes(at: offset, count: count)
-    else { return false }
+  static func covers(_ address: UInt, in file: File) -> Bool { !functions(having: [address], in: file).isEmpty }
+
+  /// The functions, by the table's rows, that have any of `addresses`, which ascend.
+  static func functions(having addresses: [UInt], in file: File) -> [Range<UInt>] {
+    guard let lowest = addresses.first, let highest = addresses.last, let (offset, count, start) = section(file),
+      count > 0, count <= largest, let buffer = try? KernelBuffer(unclearedCount: count),
+      let filled = try? file.fill(buffer.bytes, at: offset)
+    else { return [] }
+    let bytes = buffer.bytes.slice(0, filled)
+    var result: [Range<UInt>] = []
     var at = 0
     while at + 16 <= bytes.count {
-      let length = littleEndian(bytes, at, 4)
-      if length == 0 || length >= 0xffff_fff0 { return false }
-      let next = at + 4 + Int(length)
+      let length = bytes.load(at, as: UInt32.self)
+      if length == 0 || length >= 0xffff_fff0 { break }
       // A row, not what rows have in common: its distance to that is not 0. Its addresses are relative, of 32 bits, which
       // is what compilers write for x86-64.
-      if littleEndian(bytes, at + 4, 4) != 0 {
-        let field = start &+ UInt(at + 8)
-        let first = field &+ UInt(bitPattern: Int(Int32(truncatingIfNeeded: littleEndian(bytes, at + 8, 4))))
-        if address &- first < littleEndian(bytes, at + 12, 4) { return true }
+      if bytes.load(at + 4, as: UInt32.self) != 0 {
+        let first = start &+ UInt(at + 8) &+ UInt(bitPattern: Int(bytes.load(at + 8, as: Int32.self)))
+        let count = UInt(bytes.load(at + 12, as: UInt32.self))
+        if first <= highest, first <= .max - count, first + count > lowest,
+          addresses.contains(where: { $0 &- first < count })
+        {
+          result.append(first..<first + count)
+        }
       }
-      at = next
+      at += 4 + Int(length)
     }
-    return false
+    return result
   }
 
   /// Where .eh_frame lies in the file and in memory.

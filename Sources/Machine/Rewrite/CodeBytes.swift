@@ -1,10 +1,10 @@
-/// Machine code for one place, at most 48 bytes of it.
+/// Machine code for one place, at most 64 bytes of it.
 public struct CodeBytes: Sendable {
-  public static let capacity = 48
+  public static let capacity = 64
   /// Where the first byte goes.
   public let address: UInt64
   public private(set) var count = 0
-  private var bytes = InlineArray<48, UInt8>(repeating: 0)
+  private var bytes = InlineArray<64, UInt8>(repeating: 0)
 
   public init(at address: UInt64) { self.address = address }
 

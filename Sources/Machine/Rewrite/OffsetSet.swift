@@ -24,9 +24,13 @@ struct OffsetSet {
   }
   /// The first member that is at least `offset`.
   func next(from offset: Int) -> Int? {
-    let end = first &+ Self.reach &* 2
-    guard offset < end else { return nil }
-    for candidate in max(offset, first)..<end where contains(candidate) { return candidate }
+    guard offset < first &+ Self.reach &* 2 else { return nil }
+    var i = max(offset, first) &- first
+    while i < Self.reach &* 2 {
+      let rest = bits[i >> 6] &>> UInt64(i & 63)
+      if rest != 0 { return first &+ i &+ rest.trailingZeroBitCount }
+      i = (i | 63) &+ 1
+    }
     return nil
   }
 }

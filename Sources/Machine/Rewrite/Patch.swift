@@ -1,3 +1,10 @@
+/// What a patch stands for.
+public enum PatchKind: UInt8, Sendable {
+  case systemCall
+  /// The instruction that tells what the processor is, and does not trap.
+  case identification
+}
+
 /// How a patched site gets to its stub. docs/rewriting.md shows each.
 public enum PatchForm: UInt8, Sendable, CaseIterable {
   /// A short jump in place of the call, to a long one in padding nearby.
@@ -30,15 +37,16 @@ public enum PatchRefusal: UInt8, Error, Sendable, CaseIterable {
 /// A patched site: what of it the machine keeps for as long as the text is mapped. Addresses are the file's own, without
 /// the bias that it is mapped with.
 public struct Patch: Sendable {
+  public var kind: PatchKind
   public var form: PatchForm
-  /// The system call instruction, and what follows it.
+  /// The instruction, and what follows it.
   public var site: UInt64, next: UInt64
   /// The jump that control meets; it begins at `site` but for `PatchForm.before`.
   public var start: UInt64, codeLength: UInt8 = 0
   /// The long jump in the padding; `springboardLength` 0: there is none.
   public var springboard: UInt64 = 0, springboardLength: UInt8 = 0
   public var stub: UInt64 = 0, stubLength: UInt8 = 0
-  /// Where in the stub the call itself begins: before it comes the instruction that stood before.
+  /// Where in the stub what is done instead begins: before it comes the instruction that stood before.
   public var callOffset: UInt8 = 0
   /// Where in the stub the kernel returns to, and how many bytes of instructions were moved there; 0: it returns to `next`.
   public var resumeOffset: UInt8 = 0, movedLength: UInt8 = 0
@@ -49,16 +57,26 @@ public struct Patch: Sendable {
   /// it is in neither.
   ///
   /// Before the jump to the kernel that is the call, or the instruction before it; afterwards what follows it. What the
-  /// stub has changed by then is only what the call changes as well.
+  /// stub has changed by then is only what the call changes as well; of an identification, `stage` says what else to do.
   public func original(of counter: UInt64) -> UInt64? {
     if counter &- springboard < UInt64(springboardLength) { return site }
     let offset = counter &- stub
     guard offset < UInt64(stubLength) else { return nil }
     if offset < UInt64(callOffset) { return start &+ offset }
-    if movedLength == 0 || offset < UInt64(resumeOffset) { return site }
+    switch kind {
+    case .systemCall: if movedLength == 0 || offset < UInt64(resumeOffset) { return site }
+    case .identification: if !IdentificationStub.stage(at: Int(offset) &- Int(callOffset)).isDone { return site }
+    }
     if offset < UInt64(movedOffset) { return next }
     if offset < UInt64(backOffset) { return next &+ (offset &- UInt64(movedOffset)) }
     return next &+ UInt64(movedLength)
+  }
+
+  /// How far a thread at `counter` has got in an identification.
+  public func stage(of counter: UInt64) -> IdentificationStub.Stage {
+    let offset = counter &- stub
+    guard kind == .identification, offset < UInt64(stubLength) else { return .clean }
+    return IdentificationStub.stage(at: Int(offset) &- Int(callOffset)).stage
   }
 
   /// Where to go on from an instruction that the patch has overwritten: whoever returns or jumps there meets an invalid

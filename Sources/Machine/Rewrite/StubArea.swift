@@ -1,6 +1,7 @@
 /// The room for the stubs of one file, behind its last segment: who has which bytes of it.
 ///
-/// Its first eight bytes hold the address that stubs jump through. It is mostly a hole: stubs gather at its start, but one
+/// Its first eight bytes hold the address that stubs jump through; behind its first sixteen there may be what stubs of one
+/// kind have in common. It is mostly a hole: stubs gather at its start, but one
 /// that must have a certain distance from its site takes the first place that has it. Distances of up to 4 MiB find any
 /// value of their second byte, and an invalid opcode for their third.
 public struct StubArea: Sendable {
@@ -8,17 +9,27 @@ public struct StubArea: Sendable {
   private static let unit = 16, chunkUnits = 64, chunks = 1024
 
   public let base: UInt64
+  /// How many bytes its stubs have in common.
+  public let commonCount: Int
   /// How much of each chunk is taken, in units from its start.
   private var taken = InlineArray<1024, UInt8>(repeating: 0)
 
   /// `base`: the file's own address, page-aligned.
-  public init(base: UInt64) {
+  public init(base: UInt64, commonCount: Int = 0) {
     self.base = base
-    taken[0] = 1
+    self.commonCount = commonCount
+    var used = 1 &+ Self.unitsFor(commonCount), chunk = 0
+    while used > 0, chunk < Self.chunks {
+      taken[chunk] = UInt8(min(used, Self.chunkUnits))
+      used &-= Self.chunkUnits
+      chunk &+= 1
+    }
   }
 
   /// Where the address of the kernel's entry is.
   public var entrySlot: UInt64 { base }
+  public var common: UInt64 { base &+ UInt64(Self.unit) }
+  public func isCommon(_ address: UInt64) -> Bool { address &- common < UInt64(commonCount) }
 
   /// The first free place for `count` bytes that `accepts` an address; it is taken.
   mutating func take(_ count: Int, where accepts: (UInt64) -> Bool) -> UInt64? {

@@ -35,6 +35,39 @@ import CMachine
     precondition(offset >= 0 && offset <= count && MemoryLayout<T>.size <= count &- offset)
     unsafe base.storeBytes(of: value, toByteOffset: offset, as: T.self)
   }
+  /// Where `second` lies right behind `first`: at most `limit` places, each that of `first`. `second` should be rare.
+  public func places(of first: UInt8, _ second: UInt8, limit: Int) -> [Int] {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let pattern = ones &* UInt64(second)
+    /// The top bit of each byte that is `second`; above such a byte it may be others'.
+    @inline(__always) func matches(_ at: Int) -> UInt64 {
+      // SAFETY: the callers' loop stays inside the window.
+      let word = unsafe base.loadUnaligned(fromByteOffset: at, as: UInt64.self) ^ pattern
+      return (word &- ones) & ~word & 0x8080_8080_8080_8080
+    }
+    var result: [Int] = []
+    func look(_ at: Int) {
+      if at > 0, self[at] == second, self[at &- 1] == first, result.count < limit { result.append(at &- 1) }
+    }
+    var at = 0
+    while at &+ 32 <= count {
+      if matches(at) | matches(at &+ 8) | matches(at &+ 16) | matches(at &+ 24) != 0 {
+        for word in 0..<4 {
+          var found = matches(at &+ word &* 8)
+          while found != 0 {
+            look(at &+ word &* 8 &+ found.trailingZeroBitCount >> 3)
+            found &= found &- 1
+          }
+        }
+      }
+      at &+= 32
+    }
+    while at < count {
+      look(at)
+      at &+= 1
+    }
+    return result
+  }
   /// Copies all of `other` to `offset`. The windows may overlap.
   public func copy(_ other: KernelBytes, at offset: Int = 0) {
     precondition(offset >= 0 && offset <= count && other.count <= count &- offset)
@@ -51,10 +84,12 @@ import CMachine
 
   /// The bytes, for those who read them as a span; the window's promise covers the span's life.
   public var array: [UInt8] {
-    var result: [UInt8] = []
-    result.reserveCapacity(count)
-    for i in 0..<count { result.append(self[i]) }
-    return result
+    unsafe [UInt8](unsafeUninitializedCapacity: count) { to, initialized in
+      if let start = to.baseAddress {
+        unsafe start.update(from: base.assumingMemoryBound(to: UInt8.self), count: count)
+      }
+      initialized = count
+    }
   }
 }
 

@@ -17,7 +17,7 @@ struct CodeFlow {
   private(set) var padding: Int?
 
   static let jumpLength = 5
-  private static let syscallLength = 2, shortReach = 127
+  private static let siteLength = 2, shortReach = 127
 
   init(_ window: borrowing CodeWindow, site: Int) {
     targets = OffsetSet(around: site)
@@ -25,7 +25,20 @@ struct CodeFlow {
     var ends = OffsetSet(around: site)
     lookBack(window, site, &ends)
     lookAhead(window, site, &ends)
-    let next = site &+ Self.syscallLength
+    let next = site &+ Self.siteLength
+    findPadding(window, next, ends)
+  }
+
+  /// What is known where a whole function is, at the start of `window`.
+  @inline(never)  // as in the planner
+  init(_ window: borrowing CodeWindow, _ function: borrowing FunctionReading, _ site: FunctionReading.Site) {
+    let (targets, ends) = function.surroundings(of: site.offset)
+    self.targets = targets
+    predecessor = site.predecessor
+    findPadding(window, site.offset &+ Self.siteLength, ends)
+  }
+
+  private mutating func findPadding(_ window: borrowing CodeWindow, _ next: Int, _ ends: OffsetSet) {
     // Behind the site first: that is the more certain.
     padding = freePadding(window, next, ends, from: next)
     if padding == nil { padding = freePadding(window, next, ends, from: next &- Self.shortReach &- 16) }
@@ -56,7 +69,7 @@ struct CodeFlow {
 
   private mutating func lookAhead(_ window: borrowing CodeWindow, _ site: Int, _ ends: inout OffsetSet) {
     var reached = OffsetSet(around: site)
-    var offset = site &+ Self.syscallLength
+    var offset = site &+ Self.siteLength
     let last = min(window.count, offset &+ CodeWindow.reach)
     var isReached = true
     while offset < last {
@@ -87,7 +100,9 @@ struct CodeFlow {
   /// Five bytes of the padding that begins at one of `ends` and goes up to the next 16-byte boundary, if it is that,
   /// nothing leads into it, and others have left so much. Springboards fill it from its start.
   private func freePadding(_ window: borrowing CodeWindow, _ next: Int, _ ends: OffsetSet, from first: Int) -> Int? {
-    for end in max(0, first)...max(0, next &+ Self.shortReach) where ends.contains(end) {
+    var start = max(0, first)
+    while let end = ends.next(from: start), end <= next &+ Self.shortReach {
+      start = end &+ 1
       guard let boundary = paddingEnd(window, from: end) else { continue }
       var free = end
       while free < boundary, window.current[free] == 0xe9 { free &+= Self.jumpLength }

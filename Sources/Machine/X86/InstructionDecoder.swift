@@ -23,7 +23,12 @@ public struct InstructionDecoder {
     guard offset >= 0, offset < code.count else { return nil }
     let available = min(15, code.count &- offset)
     var bytes: UInt128 = 0
-    for i in 0..<available { bytes |= UInt128(code[offset &+ i]) &<< UInt128(i &* 8) }
+    if code.count &- offset >= 16 {
+      // SAFETY: that many are there.
+      bytes = unsafe code.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt128.self)
+    } else {
+      for i in 0..<available { bytes |= UInt128(code[offset &+ i]) &<< UInt128(i &* 8) }
+    }
     var decoder = InstructionDecoder(bytes)
     guard let opcode = decoder.run(), decoder.position <= available else { return nil }
     let kind = decoder.kind

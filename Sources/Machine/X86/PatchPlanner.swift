@@ -7,6 +7,9 @@ public struct PatchPlanner: ~Escapable {
   /// The site's offset in the window.
   private let at: Int
   private let flow: CodeFlow
+  private let kind: PatchKind
+  /// For an identification.
+  private let search: UInt64
 
   /// What is tried for a form.
   private enum Outcome {
@@ -14,26 +17,51 @@ public struct PatchPlanner: ~Escapable {
     case impossible, crossesWord, noStub
   }
 
-  private static let syscallLength = 2
+  private static let siteLength = 2
 
   /// A plan for the `syscall` at `site`, the file's own address. A stub for it is taken from `area`.
+  @inline(never)
   public static func plan(
     _ window: borrowing CodeWindow, site: UInt64, area: inout StubArea, options: PatchOptions
   ) throws(PatchRefusal) -> PatchPlan {
     let offset = site &- window.address
-    guard window.count >= syscallLength, offset <= UInt64(window.count &- syscallLength) else { throw .noSystemCall }
+    guard window.count >= siteLength, offset <= UInt64(window.count &- siteLength) else { throw .noSystemCall }
     let at = Int(offset)
     guard window.original[at] == 0x0f, window.original[at &+ 1] == 0x05 else { throw .noSystemCall }
-    guard window.isUntouched(at..<at &+ syscallLength) else { throw .taken }
+    guard window.isUntouched(at..<at &+ siteLength) else { throw .taken }
     if !options.signalReturn, restoresSignal(window, at) { throw .signalReturn }
-    return try PatchPlanner(window, at).plan(&area, options)
+    return try PatchPlanner(window, at, CodeFlow(window, site: at), .systemCall).plan(&area, options)
+  }
+
+  /// A plan for a `cpuid` of a function that nobody runs yet. `window` begins where the function does; the search lies at
+  /// `search` in `area`.
+  @inline(never)
+  public static func plan(
+    _ window: borrowing CodeWindow, _ site: FunctionReading.Site, of function: borrowing FunctionReading,
+    area: inout StubArea, search: UInt64
+  ) throws(PatchRefusal) -> PatchPlan {
+    guard window.isUntouched(site.offset..<site.offset &+ siteLength) else { throw .taken }
+    let planner = PatchPlanner(window, site.offset, CodeFlow(window, function, site), .identification, search)
+    var refusal = PatchRefusal.noRoom
+    for form in PatchForm.allCases where form != .pageZero {
+      switch planner.attempt(form, &area, true) {
+      case .done(let plan): return plan
+      case .noStub: refusal = .noStub
+      case .impossible, .crossesWord: break
+      }
+    }
+    throw refusal
   }
 
   @_lifetime(copy window)
-  private init(_ window: borrowing CodeWindow, _ at: Int) {
+  private init(
+    _ window: borrowing CodeWindow, _ at: Int, _ flow: CodeFlow, _ kind: PatchKind, _ search: UInt64 = 0
+  ) {
     self.window = copy window
     self.at = at
-    flow = CodeFlow(window, site: at)
+    self.flow = flow
+    self.kind = kind
+    self.search = search
   }
 
   /// Whether `mov $15, %eax` or `mov $15, %rax` stands right before: by these bytes libgcc and others find out that a
@@ -60,6 +88,9 @@ public struct PatchPlanner: ~Escapable {
     throw refusal
   }
 
+  // Plans are large, and so would be the frame of one function that has all of them.
+
+  @inline(never)
   private func attempt(_ form: PatchForm, _ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     switch form {
     case .springboard: springboard(&area, severalStores)
@@ -70,29 +101,44 @@ public struct PatchPlanner: ~Escapable {
   }
 
   private var site: UInt64 { window.address(at) }
-  private var next: UInt64 { window.address(at &+ Self.syscallLength) }
+  private var next: UInt64 { window.address(at &+ Self.siteLength) }
   private func crossesWord(_ address: UInt64, _ count: Int) -> Bool { address & 7 &+ UInt64(count) > 8 }
 
-  /// `lea`, `jmp *`.
-  private static let callLength = 13
+  /// What is done instead of the instruction.
+  private var bodyLength: Int { kind == .systemCall ? StubWriter.callLength : IdentificationStub.length }
+  /// An identification goes on behind it.
+  private func writeBody(_ writer: inout StubWriter, returnTo address: UInt64, _ area: borrowing StubArea) {
+    switch kind {
+    case .systemCall:
+      writer.loadReturn(address)
+      writer.jump(through: area.entrySlot)
+    case .identification: writer.identification(search)
+    }
+  }
 
+  @inline(never)
   private func springboard(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     guard let padding = flow.padding else { return .impossible }
-    if crossesWord(site, Self.syscallLength) && !severalStores { return .crossesWord }
-    guard let stub = area.take(Self.callLength, where: { _ in true }) else { return .noStub }
+    if crossesWord(site, Self.siteLength) && !severalStores { return .crossesWord }
+    let backOffset = bodyLength, goesBack = kind == .identification
+    let length = backOffset &+ (goesBack ? CodeFlow.jumpLength : 0)
+    guard let stub = area.take(length, where: { _ in true }) else { return .noStub }
     var writer = StubWriter(at: stub)
-    writer.loadReturn(next)
-    writer.jump(through: area.entrySlot)
+    writeBody(&writer, returnTo: next, area)
+    if goesBack { writer.jump(to: next) }
     var board = StubWriter(at: window.address(padding))
     board.jump(to: stub)
     var code = StubWriter(at: site)
     code.shortJump(to: board.code.address)
-    var patch = Patch(form: .springboard, site: site, next: next, start: site)
+    var patch = Patch(kind: kind, form: .springboard, site: site, next: next, start: site)
     patch.springboard = board.code.address
     patch.springboardLength = UInt8(board.code.count)
+    patch.movedOffset = UInt8(backOffset)
+    patch.backOffset = UInt8(backOffset)
     return finish(patch, code, board, writer, &area)
   }
 
+  @inline(never)
   private func before(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     guard let (offset, instruction) = flow.predecessor,
       instruction.relocation == .unchanged || instruction.relocation == .displacement
@@ -105,23 +151,27 @@ public struct PatchPlanner: ~Escapable {
     else { return .impossible }
     if crossesWord(start, CodeFlow.jumpLength) && !severalStores { return .crossesWord }
     let jumpTarget = window.address(jumpEnd)
-    let place = area.take(instruction.length &+ Self.callLength) { stub in
+    let backOffset = instruction.length &+ bodyLength, goesBack = kind == .identification
+    let place = area.take(backOffset &+ (goesBack ? CodeFlow.jumpLength : 0)) { stub in
       !isShort || Self.isInvalid(UInt8(truncatingIfNeeded: (stub &- jumpTarget) >> 16))
     }
     guard let stub = place else { return .noStub }
     var writer = StubWriter(at: stub)
     writer.copy(instruction, at: offset, of: window)
-    writer.loadReturn(next)
-    writer.jump(through: area.entrySlot)
+    writeBody(&writer, returnTo: next, area)
+    if goesBack { writer.jump(to: next) }
     var code = StubWriter(at: start)
     code.jump(to: stub)
-    var patch = Patch(form: .before, site: site, next: next, start: start)
+    var patch = Patch(kind: kind, form: .before, site: site, next: next, start: start)
     patch.callOffset = UInt8(instruction.length)
+    patch.movedOffset = UInt8(backOffset)
+    patch.backOffset = UInt8(backOffset)
     return finish(patch, code, nil, writer, &area)
   }
 
+  @inline(never)
   private func after(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
-    let first = at &+ Self.syscallLength, jumpEnd = at &+ CodeFlow.jumpLength
+    let first = at &+ Self.siteLength, jumpEnd = at &+ CodeFlow.jumpLength
     var end = first, movedLength = 0, goesBack = true
     // Where instructions begin that the jump's bytes will cover.
     var begins = OffsetSet(around: at)
@@ -140,8 +190,9 @@ public struct PatchPlanner: ~Escapable {
     guard window.isUntouched(at..<max(end, jumpEnd)) else { return .impossible }
     if crossesWord(site, CodeFlow.jumpLength) && !severalStores { return .crossesWord }
 
-    let resumeOffset = Self.callLength &+ 2
-    let movedOffset = resumeOffset &+ StubWriter.loadLength
+    // A call returns into the stub, and is made again two bytes before that.
+    let resumeOffset = kind == .systemCall ? bodyLength &+ 2 : bodyLength
+    let movedOffset = kind == .systemCall ? resumeOffset &+ StubWriter.loadLength : bodyLength
     let length = movedOffset &+ movedLength &+ (goesBack ? CodeFlow.jumpLength : 0)
     let jumpTarget = window.address(jumpEnd), at = at
     let place = area.take(length) { stub in
@@ -154,16 +205,17 @@ public struct PatchPlanner: ~Escapable {
     }
     guard let stub = place else { return .noStub }
     var writer = StubWriter(at: stub)
-    writer.loadReturn(stub &+ UInt64(resumeOffset))
-    writer.jump(through: area.entrySlot)
-    writer.shortJump(to: stub)
-    writer.loadReturn(next)  // as the instruction leaves it
+    writeBody(&writer, returnTo: stub &+ UInt64(resumeOffset), area)
+    if kind == .systemCall {
+      writer.shortJump(to: stub)
+      writer.loadReturn(next)  // as the instruction leaves it
+    }
     var offset = first
     while offset < end, let instruction = window.instruction(offset) {
       writer.copy(instruction, at: offset, of: window)
       offset &+= instruction.length
     }
-    var patch = Patch(form: .after, site: site, next: next, start: site)
+    var patch = Patch(kind: kind, form: .after, site: site, next: next, start: site)
     patch.resumeOffset = UInt8(resumeOffset)
     patch.movedLength = UInt8(end &- first)
     patch.movedOffset = UInt8(movedOffset)
@@ -185,13 +237,13 @@ public struct PatchPlanner: ~Escapable {
   }
 
   private func pageZero(_ severalStores: Bool) -> Outcome {
-    if crossesWord(site, Self.syscallLength) && !severalStores { return .crossesWord }
+    if crossesWord(site, Self.siteLength) && !severalStores { return .crossesWord }
     var code = CodeBytes(at: site)
     code.append(0xff as UInt8)  // call *%rax
     code.append(0xd0 as UInt8)
     return .done(
       PatchPlan(
-        patch: Patch(form: .pageZero, site: site, next: next, start: site), code: code,
+        patch: Patch(kind: kind, form: .pageZero, site: site, next: next, start: site), code: code,
         springboard: CodeBytes(at: 0), stub: CodeBytes(at: 0)))
   }
 

@@ -98,3 +98,11 @@ public struct ProcessorInformation: Sendable {
   }
   private static var leaf7d: [(UInt32, StaticString)] { [(4, "fsrm"), (8, "avx512_vp2intersect"), (14, "serialize")] }
 }
+
+extension IdentificationTable {
+  /// The instruction itself.
+  public static func ask(_ leaf: UInt32, _ subleaf: UInt32) -> Answer {
+    let r = arch_cpuid(leaf, subleaf)
+    return Answer(a: r.a, b: r.b, c: r.c, d: r.d)
+  }
+}

@@ -74,6 +74,23 @@ extension Thread {
     unsafe stack.frame.pointee.rip = UInt64(counter)
   }
 
+  /// Where the search for an identification's answer, which the thread is in, goes on.
+  public final var searchReturn: UInt { unsafe UInt(stack.frame.pointee.rbx) }
+  /// Undoes or finishes an identification that was interrupted at `stage`, but for the program counter. Errors: EFAULT,
+  /// and nothing has changed.
+  public final func settle(_ stage: IdentificationStub.Stage) throws(Errno) {
+    var r = registers
+    switch stage {
+    case .clean: return
+    case .searching: r.rcx = r.rdx
+    case .loading:
+      let answer = UInt(r.rcx)
+      r.rcx = UInt64(try UserPointer<UInt32>(answer &+ 8).copyIn())
+      r.rdx = UInt64(try UserPointer<UInt32>(answer &+ 12).copyIn())
+    }
+    registers = r
+  }
+
   /// Where the vector state and the frame go below `top`. The frame is lower than anything else of them.
   static func place(below top: UInt) -> (frame: UInt, vectors: UInt) {
     let vectors = (top &- UInt(vectorFrameSize)) & ~63

@@ -5,6 +5,8 @@ struct StubWriter {
 
   init(at address: UInt64) { code = CodeBytes(at: address) }
 
+  /// `lea`, `jmp *`.
+  static let callLength = 13
   static let loadLength = 7
   /// `lea address(%rip), %rcx`: the return address, where the instruction would leave it.
   mutating func loadReturn(_ address: UInt64) {
@@ -64,7 +66,8 @@ struct StubWriter {
     }
   }
 
-  private mutating func distance(to target: UInt64) { append(Int64(bitPattern: target &- code.end &- 4)) }
+  mutating func append(_ bytes: [UInt8]) { for byte in bytes { code.append(byte) } }
+  mutating func distance(to target: UInt64) { append(Int64(bitPattern: target &- code.end &- 4)) }
   private mutating func append(_ value: Int64) {
     if Int64(Int32(truncatingIfNeeded: value)) != value { isInReach = false }
     code.append(Int32(truncatingIfNeeded: value))

@@ -1,7 +1,7 @@
 import Machine
 import Synchronization
 
-/// /proc/martlet/rewrite: how the system calls of each file are patched.
+/// /proc/martlet/rewrite: how the system calls of each file are patched, and how many of its `cpuid`.
 enum ProcRewrite {
   static func text(_ text: inout TextBuilder) {
     let names = PatchForm.allCases.map { name($0) } + PatchRefusal.allCases.map { name($0) }
@@ -10,16 +10,16 @@ enum ProcRewrite {
       text.space()
       text.add(name)
     }
-    text.add(" file\n")
+    text.add(" cpuid cpuid-left file\n")
     for image in images() {
-      let (patched, left) = image.counts()
-      let done = patched.reduce(0, +)
-      text.add(done + left.reduce(0, +))
+      let counts = image.counts()
+      let done = counts.patched.reduce(0, +)
+      text.add(done + counts.left.reduce(0, +))
       text.space()
       text.add(done)
       text.space()
       text.add(image.traps.load(ordering: .relaxed))
-      for count in patched + left {
+      for count in counts.patched + counts.left + [counts.identifications, counts.identificationsLeft] {
         text.space()
         text.add(count)
       }
