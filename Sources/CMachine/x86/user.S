@@ -240,7 +240,7 @@ arch_vector_restore_quick:
 1:
   test $10, %esi
   jz 3f
-clear_vectors:
+arch_vector_restore_rest:
   test $2, %esi
   jz 2f
   .irp n, 0, 1, 2, 3, 4, 5, 6, 7
@@ -281,7 +281,7 @@ arch_vector_restore_user:
   .endr
 1:
   xor %eax, %eax
-  jmp clear_vectors
+  jmp arch_vector_restore_rest
 vector_fault:
   mov $1, %eax
   ret

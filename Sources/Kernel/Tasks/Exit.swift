@@ -190,7 +190,8 @@ extension Task {
   }
 
   func dieOfKernelFault() {
-    Log.error("\(String(decoding: name, as: UTF8.self))[\(id)]: killed after a kernel oops in system call \(callNumber)")
+    Log.error(
+      "\(String(decoding: name, as: UTF8.self))[\(id)]: killed after a kernel oops in system call \(callNumber)")
     if process.isInit { powerOff(125) }
     if exitStage != .none { continueExit() }
     exitGroup(WaitStatus.killed(SIGKILL))
