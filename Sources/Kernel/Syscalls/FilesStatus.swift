@@ -41,7 +41,7 @@ private func statPath(
       (found) throws(Errno) -> Void? in
       try found.dentry.with { (dentry) throws(Errno) in
         if dentry.isNegative { throw .noEntry }
-        try dentry.inode.getStatus(&status)
+        try found.getStatus(dentry.inode, &status)
       }
     }
   }
@@ -79,7 +79,7 @@ func sysStatx(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
           mountID = mount.id
           isMountRoot = Borrowed(mount.root) == dentry
         }
-        try dentry.inode.getStatus(&s)
+        try found.getStatus(dentry.inode, &s)
       }
     }
   }

@@ -21,7 +21,9 @@ public final class CachedInode: MemoryInode {
     let notesAccess = flags & O_NOATIME == 0 && !path.mount.has(MS_NOATIME)
     return try RegularFile(self, path: path, flags: flags, notesAccess: notesAccess)
   }
-  public override func openCached(_ path: BorrowedPath, _ flags: Int32) throws(Errno) -> File? {
+  public override func openCached(
+    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
+  ) throws(Errno) -> File? {
     let notesAccess = flags & O_NOATIME == 0 && !path.mount.with { $0.has(MS_NOATIME) }
     return try RegularFile(self, path: path.path, flags: flags, notesAccess: notesAccess)
   }
