@@ -55,6 +55,9 @@ public final class RegularFile: File {
   deinit { if (flags &+ 1) & 2 != 0 { inode.endWriting() } }
 
   public override var isSeekable: Bool { true }
+  public override func getStatus(_ s: inout FileStatus) throws(Errno) {
+    cached.with { $0.fillStatus(&s, size: $0.data.size, blocks: $0.data.residentPages &* 8) }
+  }
 
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
     try cached.with { (cached) throws(Errno) -> Int in

@@ -187,6 +187,13 @@ final class HostInode: Inode {
     refresh(s)
     fill(&result)
   }
+  /// The same by a descriptor of it.
+  func getStatus(_ result: inout FileStatus, by reference: HostFileReference) throws(Errno) {
+    var s = linux_statx()
+    try reference.descriptor.getAttributes(&s)
+    refresh(s)
+    fill(&result)
+  }
   override func getConfirmedStatus(_ result: inout FileStatus) throws(Errno) { fill(&result) }
   @inline(__always) private func fill(_ result: inout FileStatus) {
     fillStatus(&result, size: lastSize, blocks: lastBlocks)
