@@ -18,6 +18,8 @@ let freestanding: [SwiftSetting] =
         "-Xfrontend", "-disable-stack-protector", "-Xfrontend", "-function-sections",
         "-Xcc", "-mno-sse", "-Xcc", "-mno-mmx", "-Xcc", "-mno-red-zone",
         "-Xcc", "-Xclang", "-Xcc", "-target-feature", "-Xcc", "-Xclang", "-Xcc", "+soft-float",
+        // Functions alike are not merged into one with a call through a pointer.
+        "-Xllvm", "-swiftmergefunc-threshold=0",
         "-Xcc", "-DKERNEL_IMAGE",
       ], release),
   ]

@@ -47,7 +47,10 @@ void *memset(void *to, int value, size_t count) {
     uint64_t word = (uint8_t)value * 0x0101010101010101;
     size_t i = 0;
     for (; i + 32 <= count; i += 32) {
-      for (int k = 0; k < 32; k += 8) __builtin_memcpy(t + i + k, &word, 8);
+      __builtin_memcpy(t + i, &word, 8);
+      __builtin_memcpy(t + i + 8, &word, 8);
+      __builtin_memcpy(t + i + 16, &word, 8);
+      __builtin_memcpy(t + i + 24, &word, 8);
       __asm__ volatile("" ::: "memory");
     }
     for (; i + 8 <= count; i += 8) {

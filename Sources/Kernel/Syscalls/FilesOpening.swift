@@ -41,9 +41,10 @@ private func openCached(
   _ task: Task, _ directory: Int32, _ path: UserPointer<UInt8>, _ flags: Int32
 ) throws(Errno) -> File? {
   try path.withShortPath { (path) throws(Errno) -> File? in
-    try task.withCached(directory, path, follow: flags & O_NOFOLLOW == 0) { (found) throws(Errno) -> File? in
+    try task.withCached(directory, path, follow: flags & O_NOFOLLOW == 0, confirmsLast: false) {
+      (found) throws(Errno) -> File? in
       try task.credentials.borrowed.with { (c) throws(Errno) -> File? in
-        try Opening.openCached(found, flags & ~O_CLOEXEC, c)
+        try Opening.openCached(found, path, flags & ~O_CLOEXEC, c)
       }
     }
   }

@@ -16,7 +16,7 @@ func sysFstat(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
   try task.withAnyFile(args.i0) { (file) throws(Errno) in
     let out: UserPointer<linux_stat> = args.pointer1()
     var status = FileStatus()
-    try file.inode.getStatus(&status)
+    try file.getStatus(&status)
     try out.copyOut(from: &status.abi)
   }
   return .value(0)
@@ -35,13 +35,13 @@ private func statPath(
   let path = UserPointer<UInt8>(UInt(bitPattern: address))
   let isDone = try path.withShortPath { (path) throws(Errno) -> Void? in
     if path.isEmpty && flags & AT_EMPTY_PATH != 0 && directory != AT_FDCWD {
-      return try task.withAnyFile(directory) { (file) throws(Errno) in try file.inode.getStatus(&status) }
+      return try task.withAnyFile(directory) { (file) throws(Errno) in try file.getStatus(&status) }
     }
     return try task.withCached(directory, path, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
       (found) throws(Errno) -> Void? in
       try found.dentry.with { (dentry) throws(Errno) in
         if dentry.isNegative { throw .noEntry }
-        try dentry.inode.getStatus(&status)
+        try found.getStatus(dentry.inode, &status)
       }
     }
   }
@@ -79,7 +79,7 @@ func sysStatx(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
           mountID = mount.id
           isMountRoot = Borrowed(mount.root) == dentry
         }
-        try dentry.inode.getStatus(&s)
+        try found.getStatus(dentry.inode, &s)
       }
     }
   }
@@ -91,7 +91,7 @@ func sysStatx(_ task: Task, _ args: SyscallArguments) throws(Errno) -> SyscallOu
           mountID = path.mount.id
           isMountRoot = path.dentry === path.mount.root
         }
-        try file.inode.getStatus(&s)
+        try file.getStatus(&s)
       }
     } else {
       var walk: WalkFlags = follow ? .follow : []

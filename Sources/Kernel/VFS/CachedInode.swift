@@ -21,7 +21,9 @@ public final class CachedInode: MemoryInode {
     let notesAccess = flags & O_NOATIME == 0 && !path.mount.has(MS_NOATIME)
     return try RegularFile(self, path: path, flags: flags, notesAccess: notesAccess)
   }
-  public override func openCached(_ path: BorrowedPath, _ flags: Int32) throws(Errno) -> File? {
+  public override func openCached(
+    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
+  ) throws(Errno) -> File? {
     let notesAccess = flags & O_NOATIME == 0 && !path.mount.with { $0.has(MS_NOATIME) }
     return try RegularFile(self, path: path.path, flags: flags, notesAccess: notesAccess)
   }
@@ -53,6 +55,9 @@ public final class RegularFile: File {
   deinit { if (flags &+ 1) & 2 != 0 { inode.endWriting() } }
 
   public override var isSeekable: Bool { true }
+  public override func getStatus(_ s: inout FileStatus) throws(Errno) {
+    cached.with { $0.fillStatus(&s, size: $0.data.size, blocks: $0.data.residentPages &* 8) }
+  }
 
   public override func read(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
     try cached.with { (cached) throws(Errno) -> Int in

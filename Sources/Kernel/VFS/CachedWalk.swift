@@ -2,15 +2,16 @@ import CLinux
 import Machine
 
 // A walk that the dentry cache alone can do, without a lock and without a count: of a short path through cached names of a
-// plain file system, with no link to follow, no mount and no ".." on it. What it found is the truth where no name left its
-// place meanwhile (`DentryCache.changes`). All other walks, and those that fail, are `PathWalk`'s: it says the errors.
+// plain file system, or of one that confirms each, with no link to follow, no mount and no ".." on it. What it found is the
+// truth where no name left its place meanwhile (`DentryCache.changes`). All other walks, and those that fail, are
+// `PathWalk`'s: it says the errors.
 
 extension Task {
   /// Runs `body` on where `path` leads. It reads under RCU: it neither sleeps nor drops anything, and what it returns counts
   /// only where nothing changed meanwhile. The dentry may be negative, for a name that is known not to be there. Nil where
   /// the path takes a `PathWalk`. Errors: EBADF…, and those of `body`.
   @inline(__always) final func withCached<R>(
-    _ directory: Int32, _ path: ShortPath, follow: Bool,
+    _ directory: Int32, _ path: ShortPath, follow: Bool, confirmsLast: Bool = true,
     _ body: (BorrowedPath) throws(Errno) -> R?
   ) throws(Errno) -> R? {
     if path.isEmpty { return nil }
@@ -20,23 +21,26 @@ extension Task {
         try table.withFile(Int(directory)) { (file) throws(Errno) -> R? in
           guard let start = file.path else { return nil }
           let borrowed = BorrowedPath(mount: Borrowed(start.mount), dentry: Borrowed(start.dentry))
-          return try withNames(path, borrowed, follow, body)
+          return try withNames(path, borrowed, follow, confirmsLast, body)
         }
       }
     }
     let start = context.with { $0.start(isAbsolute: isAbsolute) }
-    return try withNames(path, start, follow, body)
+    return try withNames(path, start, follow, confirmsLast, body)
   }
 
   @inline(__always) private final func withNames<R>(
-    _ path: ShortPath, _ start: BorrowedPath, _ follow: Bool, _ body: (BorrowedPath) throws(Errno) -> R?
+    _ path: ShortPath, _ start: BorrowedPath, _ follow: Bool, _ confirmsLast: Bool,
+    _ body: (BorrowedPath) throws(Errno) -> R?
   ) throws(Errno) -> R? {
     try dentries.borrowed.with { (cache) throws(Errno) -> R? in
-      guard let before = cache.changes.read(),
-        let found = credentials.borrowed.with({ cache.walk(path, from: start.dentry, $0, follow: follow) })
-      else { return nil }
+      guard let before = cache.changes.read() else { return nil }
+      var at = start
+      guard credentials.borrowed.with({ cache.walk(path, &at, $0, follow: follow, confirmsLast: confirmsLast) }) else {
+        return nil
+      }
       do throws(Errno) {
-        let result = try body(BorrowedPath(mount: start.mount, dentry: found))
+        let result = try body(at)
         return cache.changes.isStill(before) ? result : nil
       } catch {
         if cache.changes.isStill(before) { throw error }
@@ -47,29 +51,46 @@ extension Task {
 }
 
 extension DentryCache {
-  /// Where `path` leads from `start`, all by names that are here. Nil: it takes more.
-  func walk(_ path: ShortPath, from start: Borrowed<Dentry>, _ c: Credentials, follow: Bool) -> Borrowed<Dentry>? {
-    var here = start
-    guard here.with({ $0.inode.fileSystem.isPlain }) else { return nil }
+  /// Walks `path` from `place`, all by names that are here, to where it leads. False: it takes more.
+  func walk(
+    _ path: ShortPath, _ place: inout BorrowedPath, _ c: Credentials, follow: Bool, confirmsLast: Bool
+  ) -> Bool {
+    var here = place.dentry
+    let (isPlain, isKnown) = here.with { dentry -> (Bool, Bool) in
+      let fileSystem = dentry.inode.fileSystem
+      return (fileSystem.isPlain, fileSystem.isPlain || fileSystem.isConfirmed)
+    }
+    if !isKnown { return false }
     var at = 0
     while true {
       let slash = at
       while path[at] == 47 { at &+= 1 }
-      if at == path.count { return at == slash || here.with({ $0.inode.isDirectory }) ? here : nil }
+      if at == path.count {
+        place.dentry = here
+        return at == slash || here.with { $0.inode.isDirectory }
+      }
       let name = at
       let (end, hash) = path.name(at: name)
       at = end
-      guard here.with({ $0.inode.isDirectory && $0.inode.allows(1, c) }) else { return nil }
+      guard here.with({ $0.inode.isDirectory && $0.inode.allows(1, c) }) else { return false }
       if path[name] == 46 {
         if end == name &+ 1 { continue }
-        if end == name &+ 2 && path[name &+ 1] == 46 { return nil }
+        if end == name &+ 2 && path[name &+ 1] == 46 { return false }
       }
-      guard let found = look(hash, in: here, { $0.name.isEqual(to: path, name, end) }) else { return nil }
-      let isEnd = found.with { dentry in
-        dentry.isNegative || dentry.mountCount != 0
-          || dentry.inode.isSymbolicLink && (follow || at < path.count)
+      guard let found = look(hash, in: here, { $0.name.isEqual(to: path, name, end) }) else { return false }
+      if found.with({ $0.isNegative }) {
+        place.dentry = found
+        return isPlain
       }
-      if isEnd { return found.with { $0.isNegative } ? found : nil }
+      if found.with({ $0.mountCount != 0 }) { return false }
+      if !isPlain && (confirmsLast || end < path.count) {
+        let isStill = found.with { f in here.with { f.inode.confirm(in: $0.inode, path, name, end) } }
+        if !isStill { return false }
+      }
+      if found.with({ $0.inode.isSymbolicLink }) && (follow || end < path.count) { return false }
+      place.parent = here
+      place.start = name
+      place.end = end
       here = found
     }
   }

@@ -34,13 +34,13 @@ public struct DirectoryEntries: ~Copyable {
       return false
     }
     let bytes = record.bytes
+    bytes.store(0, at: size - 8)  // what is behind the name
     bytes.store(inode, at: 0)
     bytes.store(next, at: 8)
     bytes.store(UInt16(size), at: 16)
     let kind = UInt8(truncatingIfNeeded: type >> 12)
     if !isOld { bytes[18] = kind }
-    for i in name.indices { bytes[head + i] = name[i] }
-    for i in head + name.count..<size { bytes[i] = 0 }
+    bytes.copy(name, at: head)
     if isOld { bytes[size - 1] = kind }
     do throws(Errno) {
       try address.copyOut(bytes.slice(0, size))

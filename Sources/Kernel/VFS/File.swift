@@ -54,6 +54,8 @@ open class File {
   open func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int { throw .invalid }
   /// Implements lseek(2); returns the new position, which it has set.
   open func seek(_ offset: Int, _ whence: Int32) throws(Errno) -> Int { throw .illegalSeek }
+  /// Implements fstat(2): sets every field of `s`.
+  open func getStatus(_ s: inout FileStatus) throws(Errno) { try inode.getStatus(&s) }
   /// Whether epoll(7) can watch it: false for what is always ready, as regular files and directories are.
   open var canPoll: Bool { !inode.isRegular && !inode.isDirectory }
   /// What is ready now; where `table` is given, registers the queues that tell of a change (poll(2)).

@@ -10,9 +10,9 @@ public struct FileTime: Sendable, Equatable {
     self.seconds = seconds
     self.nanoseconds = nanoseconds
   }
-  /// The time now.
+  /// The time now, to a tick, as Linux stamps files.
   public static func now() -> FileTime {
-    let time = Clock.realtime()
+    let time = Clock.coarseRealtime()
     return FileTime(seconds: Int(time / 1_000_000_000), nanoseconds: Int32(time % 1_000_000_000))
   }
   public static func <= (a: FileTime, b: FileTime) -> Bool {

@@ -19,14 +19,17 @@ open class FileSystem {
   /// Whether its cached names, its modes and `Inode.status` serve as they are under the dentry cache's lock: it does not
   /// revalidate, permission is what the modes say, and nothing of that sleeps or locks.
   public final let isPlain: Bool
+  /// Whether the same serves once `Inode.confirm` has looked at each name.
+  public final let isConfirmed: Bool
   private let nextNumber = Atomic<UInt64>(1)
   /// Its files that are open for writing: with one it does not become read-only.
   public final let writers = Atomic<Int>(0)
   let mountCount = Atomic<Int>(0)
 
-  public init(type: StaticString, magic: Int, isPlain: Bool = false) {
+  public init(type: StaticString, magic: Int, isPlain: Bool = false, isConfirmed: Bool = false) {
     self.type = type
     self.isPlain = isPlain
+    self.isConfirmed = isConfirmed
     self.magic = magic
     device = FileSystem.newDevice()
   }

@@ -91,6 +91,11 @@ open class Inode {
   /// Whether `name` still is `inode` (nil: still is not there). Called without a lock, at each use of a cached name, on
   /// file systems that say `revalidates`.
   open func revalidate(_ name: Span<UInt8>, _ inode: Inode?) throws(Errno) -> Bool { true }
+  /// The same for a walk of cached names, on file systems that say `isConfirmed`: whether the name in `path` still is this, in
+  /// `directory`. If so, its attributes and `getConfirmedStatus` are those of now. It takes no lock and does not sleep. False:
+  /// it is not known.
+  open func confirm(in directory: Inode, _ path: ShortPath, _ start: Int, _ end: Int) -> Bool { false }
+  open func getConfirmedStatus(_ s: inout FileStatus) throws(Errno) { try getStatus(&s) }
   open func create(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .access }
   open func mkdir(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .notPermitted }
   /// A FIFO, a socket, a device.
@@ -119,8 +124,11 @@ open class Inode {
   open func follow() throws(Errno) -> LinkTarget { .text(try readlink()) }
   /// Opens it: regular files and directories, and whatever else the file system handles itself. `flags` are O_*.
   open func open(_ path: Path, _ flags: Int32) throws(Errno) -> File { throw .noDeviceOrAddress }
-  /// The same for a walk of cached names, where that takes no lock and does not sleep. Nil: it does.
-  open func openCached(_ path: BorrowedPath, _ flags: Int32) throws(Errno) -> File? { nil }
+  /// The same for a walk of cached names, where that does not sleep; on file systems that say `isConfirmed` the last name
+  /// is not confirmed yet. The checks of open(2) are made with what is known now. Nil: it takes `open`.
+  open func openCached(
+    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
+  ) throws(Errno) -> File? { nil }
   /// Whether FIFOs, sockets and devices are opened by `open` instead of by their kind.
   open var opensSpecialFiles: Bool { false }
   /// Changes attributes; the caller has checked that it may, and holds `lock`.

@@ -65,19 +65,21 @@ enum Opening {
   }
 
   /// The same under RCU, where that needs no more than a regular file of a plain file system. Nil: it does.
-  @inline(__always) static func openCached(_ path: BorrowedPath, _ flags: Int32, _ c: Credentials) throws(Errno) -> File? {
+  @inline(__always) static func openCached(
+    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
+  ) throws(Errno) -> File? {
     if flags & (O_PATH | O_TRUNC) != 0 { return nil }
     return try path.dentry.with { (dentry) throws(Errno) -> File? in
       if dentry.isNegative { throw .noEntry }
       let inode = dentry.inode
       guard inode.isRegular else { return nil }
       try path.mount.with { (mount) throws(Errno) in try checkOpen(inode, mount, flags, c) }
-      return try inode.openCached(path, flags)
+      return try inode.openCached(path, text, flags, c)
     }
   }
 
   /// may_open() in Linux.
-  private static func checkOpen(_ inode: Inode, _ mount: Mount, _ flags: Int32, _ c: Credentials) throws(Errno) {
+  static func checkOpen(_ inode: Inode, _ mount: Mount, _ flags: Int32, _ c: Credentials) throws(Errno) {
     var access: UInt32 =
       switch flags & O_ACCMODE {
       case O_RDONLY: 4

@@ -14,10 +14,25 @@ public struct Path: @unchecked Sendable {
   public var inode: Inode? { dentry.inode }
 }
 
-/// A path that does not own: whoever stores or returns one says what keeps it.
+/// A path that does not own, found by a walk of cached names: whoever stores or returns one says what keeps it.
 public struct BorrowedPath {
   public let mount: Borrowed<Mount>
-  public let dentry: Borrowed<Dentry>
+  public internal(set) var dentry: Borrowed<Dentry>
+  /// What was walked last: a directory, and where in the path the name in it is. Nil where nothing was.
+  public internal(set) var parent: Borrowed<Dentry>?
+  public internal(set) var start = 0, end = 0
+  @inline(__always) init(mount: Borrowed<Mount>, dentry: Borrowed<Dentry>) {
+    self.mount = mount
+    self.dentry = dentry
+  }
+  /// What stat(2) tells of `inode`, which is there and was confirmed where that is needed.
+  @inline(__always) func getStatus(_ inode: Inode, _ s: inout FileStatus) throws(Errno) {
+    if parent != nil && inode.fileSystem.isConfirmed {
+      try inode.getConfirmedStatus(&s)
+    } else {
+      try inode.getStatus(&s)
+    }
+  }
   /// A path of its own: two counts.
   @inline(__always) public var path: Path { Path(mount: mount.object, dentry: dentry.object) }
 }

@@ -11,6 +11,7 @@ extension Scheduler {
     case .stay:
       RCU.pass(Processor.currentID)
       unlock()
+      drainRCU(current)
     case .to(let thread):
       let (from, to) = unsafe current.with { old in thread.with { new in unsafe (savedSlot(old), new.savedStack) } }
       unsafe arch_carrier().pointee.vcpu.pointee.current = thread.bits
@@ -44,6 +45,17 @@ extension Scheduler {
       thread.onProcessor = false
       unsafe arch_switch_call(savedSlot(thread), parkStack(), { handOver($0) }, current.bits)
       finishSwitch()
+    }
+  }
+
+  /// Releases what RCU has kept long enough, unless the current thread holds a lock that somebody's deinit may want: then
+  /// it does so on its way out.
+  private static func drainRCU(_ current: Borrowed<Thread>) {
+    if !RCU.hasEnded { return }
+    if current.with({ $0.mutexCount == 0 }) {
+      RCU.drain()
+    } else {
+      unsafe arch_store32(UnsafeMutableRawPointer(arch_vcpu()).assumingMemoryBound(to: UInt32.self), 1)
     }
   }
 
@@ -138,14 +150,7 @@ extension Scheduler {
     unlock()
     dead?.release()
     Posts.drain()
-    if RCU.hasEnded {
-      // A lock that this thread holds may be one that somebody's deinit wants.
-      if current.with({ $0.mutexCount == 0 }) {
-        RCU.drain()
-      } else {
-        unsafe arch_store32(UnsafeMutableRawPointer(vcpu).assumingMemoryBound(to: UInt32.self), 1)
-      }
-    }
+    drainRCU(current)
     MemorySampling.noteActivity()
     if tick != .max { Timers.arm(tick) }
     current.with { thread in

@@ -50,9 +50,38 @@ extension HostDescriptor {
   }
   private borrowing func attributes(_ path: Int, _ flags: Int32) throws(Errno) -> linux_statx {
     var result = linux_statx()
+    try attributes(path, flags, &result)
+    return result
+  }
+  @inline(__always)
+  private borrowing func attributes(_ path: Int, _ flags: Int32, _ result: inout linux_statx) throws(Errno) {
     let mask = Int(STATX_BASIC_STATS | STATX_BTIME)
     _ = unsafe try call(__NR_statx, path, Int(flags | AT_NO_AUTOMOUNT), mask, address(&result))
-    return result
+  }
+  /// The same into `result`.
+  public borrowing func getAttributes(_ result: inout linux_statx) throws(Errno) {
+    try attributes(emptyName, AT_EMPTY_PATH, &result)
+  }
+  /// Of the name that `path` has from `start` to `end`. False where it fails.
+  public borrowing func getAttributes(
+    of path: ShortPath, _ start: Int, _ end: Int, _ result: inout linux_statx
+  ) -> Bool {
+    path.withTerminated(start, end) { p in
+      do throws(Errno) {
+        try attributes(p, AT_SYMLINK_NOFOLLOW, &result)
+        return true
+      } catch {
+        return false
+      }
+    } ?? false
+  }
+  /// openat2(2) of that name. Nil where it fails.
+  public borrowing func open(_ path: ShortPath, _ start: Int, _ end: Int, _ flags: Int32) -> HostDescriptor? {
+    let opened = path.withTerminated(start, end) { p -> Int32 in
+      do throws(Errno) { return try openBeneath(p, flags, 0) } catch { return -1 }
+    }
+    guard let opened, opened >= 0 else { return nil }
+    return HostDescriptor(opened)
   }
 
   // MARK: names

@@ -180,6 +180,27 @@ private let rcuIsHolding = Atomic<Bool>(false)
 nonisolated(unsafe) private var rcuWaiters: WaitQueue! = nil  // SAFETY: written at boot
 nonisolated(unsafe) private var rcuTimer: RCUTimer! = nil  // SAFETY: written at boot
 
+/// `RCUReference` that may hold nothing.
+@safe public struct RCUOptional<Object: Deferred>: ~Copyable, @unchecked Sendable {
+  private let word = Atomic<UInt>(0)
+  public init() {}
+  deinit { borrowed?.release() }
+
+  @inline(__always) public var borrowed: Borrowed<Object>? {
+    // SAFETY: as in RCUReference.
+    guard let bits = unsafe UnsafeMutableRawPointer(bitPattern: word.load(ordering: .acquiring)) else { return nil }
+    return unsafe Borrowed(bits: bits)
+  }
+  public func replace(_ object: Object?) {
+    let new = object.map { Borrowed($0) }
+    new?.retain()
+    let old = word.exchange(new?.identity ?? 0, ordering: .acquiringAndReleasing)
+    guard let bits = unsafe UnsafeMutableRawPointer(bitPattern: old) else { return }
+    // SAFETY: as above; the count passes to the grace period.
+    unsafe RCU.release(Borrowed<Object>(bits: bits))
+  }
+}
+
 /// A strong field that is read without a lock and replaced under its owner's: what it held is released after a grace
 /// period. What is read is good until the reader sleeps.
 @safe public struct RCUReference<Object: Deferred>: ~Copyable, @unchecked Sendable {

@@ -25,10 +25,10 @@
 /// A path that was copied from the guest to the stack: NUL-terminated, with room for eight bytes to be read from wherever one
 /// may. It is good within the call that made it.
 @safe public struct ShortPath {
-  let base: UnsafeRawPointer
+  let base: UnsafeMutableRawPointer
   public let count: Int
   // SAFETY: the maker's promise covers eight bytes from every index up to `count`.
-  @inline(__always) init(_ base: UnsafeRawPointer, _ count: Int) {
+  @inline(__always) init(_ base: UnsafeMutableRawPointer, _ count: Int) {
     unsafe self.base = base
     self.count = count
   }
@@ -60,5 +60,14 @@
       if bits != 0 { hash.add(word & ((1 &<< UInt64(bits)) &- 1)) }
       return (at &+ bits &>> 3, hash.state)
     }
+  }
+
+  /// Runs `body` with the address of the name from `start` to `end`, which ends in a NUL meanwhile.
+  @inline(__always) func withTerminated<R>(_ start: Int, _ end: Int, _ body: (Int) -> R) -> R? {
+    guard start >= 0, start <= end, end <= count else { return nil }
+    let old = unsafe base.load(fromByteOffset: end, as: UInt8.self)
+    unsafe base.storeBytes(of: 0, toByteOffset: end, as: UInt8.self)
+    defer { unsafe base.storeBytes(of: old, toByteOffset: end, as: UInt8.self) }
+    return unsafe body(Int(bitPattern: base) &+ start)
   }
 }

@@ -89,7 +89,27 @@ import CMachine
     }
   }
   /// Zeroes up to `limit` bytes (reading a hole, /dev/zero).
-  public mutating func clear(_ limit: Int) throws(Errno) -> Int {
+  @inline(__always) public mutating func clear(_ limit: Int) throws(Errno) -> Int {
+    let part = min(rest, limit)
+    // One segment is what most calls have.
+    if isKernel || !vector.isEmpty || !isGuestRange(address, UInt(bitPattern: part)) { return try clearSegments(limit) }
+    let left = unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), part)
+    if left != 0 { return try cleared(part &- left) }
+    pass(part)
+    return part
+  }
+  @inline(never) private mutating func cleared(_ done: Int) throws(Errno) -> Int {
+    pass(done)
+    if done == 0 { throw .fault }
+    return done
+  }
+  /// In a single segment.
+  @inline(__always) private mutating func pass(_ moved: Int) {
+    address &+= UInt(bitPattern: moved)
+    rest &-= moved
+    count &-= moved
+  }
+  @inline(never) private mutating func clearSegments(_ limit: Int) throws(Errno) -> Int {
     var done = 0
     while done < limit && count > 0 {
       let part = min(rest, limit &- done)
@@ -103,7 +123,13 @@ import CMachine
     return done
   }
   /// Passes over up to `limit` bytes without touching them (writing to /dev/null).
-  public mutating func skip(_ limit: Int) -> Int {
+  @inline(__always) public mutating func skip(_ limit: Int) -> Int {
+    if !vector.isEmpty { return skipSegments(limit) }
+    let part = min(rest, limit)
+    pass(part)
+    return part
+  }
+  @inline(never) private mutating func skipSegments(_ limit: Int) -> Int {
     var done = 0
     while done < limit && count > 0 {
       let part = min(rest, limit &- done)
@@ -120,7 +146,21 @@ import CMachine
     rest = min(rest, self.count)
   }
 
+  @inline(__always)
   private mutating func move(_ base: UnsafeMutableRawPointer, _ limit: Int, out: Bool) throws(Errno) -> Int {
+    let part = min(rest, limit)
+    if isKernel || !vector.isEmpty || !isGuestRange(address, UInt(bitPattern: part)) {
+      return unsafe try moveSegments(base, limit, out: out)
+    }
+    mightSleep()
+    let user = unsafe UnsafeMutableRawPointer(bitPattern: address)
+    let left = unsafe out ? arch_user_copy(user, base, part) : arch_user_copy(base, user, part)
+    if left != 0 { return try cleared(part &- left) }
+    pass(part)
+    return part
+  }
+  @inline(never)
+  private mutating func moveSegments(_ base: UnsafeMutableRawPointer, _ limit: Int, out: Bool) throws(Errno) -> Int {
     if !isKernel { mightSleep() }
     var done = 0
     while done < limit && count > 0 {

@@ -73,6 +73,13 @@ import CMachine
     precondition(offset >= 0 && offset <= count && other.count <= count &- offset)
     unsafe base.advanced(by: offset).copyMemory(from: other.base, byteCount: other.count)
   }
+  public func copy(_ bytes: Span<UInt8>, at offset: Int = 0) {
+    precondition(offset >= 0 && offset <= count && bytes.count <= count &- offset)
+    let to = unsafe base + offset
+    unsafe bytes.withUnsafeBufferPointer { b in
+      if let from = b.baseAddress { unsafe to.copyMemory(from: from, byteCount: b.count) }
+    }
+  }
   public func copy(_ bytes: RawSpan, at offset: Int = 0) {
     precondition(offset >= 0 && offset <= count && bytes.byteCount <= count &- offset)
     let to = unsafe base + offset

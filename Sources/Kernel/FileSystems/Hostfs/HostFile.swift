@@ -63,6 +63,7 @@ final class HostFile: File, Listed {
     position = target
     return target
   }
+  override func getStatus(_ s: inout FileStatus) throws(Errno) { try host.getStatus(&s, by: reference) }
   override func sync(dataOnly: Bool) throws(Errno) { try reference.descriptor.sync(dataOnly: dataOnly) }
   override func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) {
     try Limits.checkFileSize(offset &+ count)

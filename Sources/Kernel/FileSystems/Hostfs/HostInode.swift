@@ -8,19 +8,24 @@ final class HostInode: Inode {
   // Under the file system's lock:
   var tableNext: Borrowed<HostInode>?
   var isListed = false
-  var handle: HostFileReference?
+  let handle = RCUOptional<HostFileReference>()  // read without the lock
   var slot = -1  // among the handles
-  var wasUsed = false
+  var wasUsed = false  // set without the lock
   /// Its name is gone while it is still in use: only the handle leads to it.
   var isUnnamed = false
   /// Where it was found last; nil for the root.
   private var parent: HostInode?
   private var name: [UInt8]
+  private var placeHash: UInt = 0  // of both, for `confirm`
+  let isTop: Bool
+  let guestDevice: UInt32
+  private var lastSize = 0, lastBlocks = 0, lastBlockSize = 4096
   /// Open for writing by the guest: what the host might refuse to open anew.
   private var writer: HostFileReference?
   private var openFiles = IntrusiveList<HostFile>()
   /// Open since it was created, for whoever opens it first: its mode may forbid what its creator may do.
   private var fresh: HostFileReference?
+  private var isFresh = false  // read without the lock
   /// The owner as the guest set it, where the host refused.
   private var keptUid: UInt32?, keptGid: UInt32?
 
@@ -29,14 +34,16 @@ final class HostInode: Inode {
     host = Borrowed(fileSystem)
     self.parent = parent
     self.name = name
+    isTop = parent == nil
+    guestDevice = fileSystem.guestDevice(key.device)
     super.init(
       fileSystem: fileSystem, number: s.stx_ino, mode: UInt32(s.stx_mode), uid: HostIdentity.guest(uid: s.stx_uid),
       gid: HostIdentity.guest(gid: s.stx_gid), rdev: deviceNumber(s.stx_rdev_major, s.stx_rdev_minor))
     refresh(s)
+    placeHash = HostInode.placeHash(NameHash.of(name.span), parent)
   }
   deinit {
-    let old = host.with { fs in fs.state.withLock { $0.remove(self) } }
-    withExtendedLifetime(old) {}
+    host.with { fs in fs.state.withLock { $0.remove(self) } }
     // A long chain of directories must not take a stack frame each.
     var at = parent.take()
     while let directory = at {
@@ -56,6 +63,12 @@ final class HostInode: Inode {
     modified = FileTime(s.stx_mtime)
     changed = FileTime(s.stx_ctime)
     born = s.stx_mask & STATX_BTIME != 0 ? FileTime(s.stx_btime) : nil
+    lastSize = Int(clamping: s.stx_size)
+    lastBlocks = Int(clamping: s.stx_blocks)
+    lastBlockSize = Int(s.stx_blksize)
+  }
+  private static func placeHash(_ name: UInt, _ parent: Inode?) -> UInt {
+    parent.map { name ^ Borrowed($0).identity &* 0x9e37_79b9_7f4a_7c15 } ?? 0
   }
 
   /// It was found as `name` in `parent`.
@@ -72,6 +85,7 @@ final class HostInode: Inode {
         oldName = self.name
         self.parent = parent
         self.name = name
+        placeHash = HostInode.placeHash(NameHash.of(name.span), parent)
       }
     }
     withExtendedLifetime((old, oldName)) {}
@@ -85,19 +99,17 @@ final class HostInode: Inode {
 
   // MARK: the handle
 
-  private var isRoot: Bool { host.with { fs in fs.state.withLock { _ in parent == nil } } }
-
   /// An O_PATH descriptor of it. Errors: ESTALE where it is no longer where it was found, and the host's.
   func reach() throws(Errno) -> HostFileReference {
-    let kept = host.with { fs -> HostFileReference? in
-      fs.state.withLock { _ in
-        if parent == nil { return fs.root }
-        wasUsed = true
-        return handle
-      }
-    }
-    if let kept { return kept }
+    if isTop { return host.with { $0.root } }
+    if let kept = keptHandle { return kept.object }
     return try reopen()
+  }
+  /// Where it is kept. Good until the caller sleeps.
+  @inline(__always) private var keptHandle: Borrowed<HostFileReference>? {
+    if isTop { return host.with { Borrowed($0.root) } }
+    if !wasUsed { wasUsed = true }
+    return handle.borrowed
   }
 
   /// By name, from the nearest directory above that can be reached.
@@ -111,7 +123,7 @@ final class HostInode: Inode {
       names.append(place.name)
       length += place.name.count + 1
       at = place.parent
-      base = host.with { fs in fs.state.withLock { _ in at.parent == nil ? fs.root : at.handle } }
+      base = host.with { fs in at.isTop ? fs.root : at.handle.borrowed?.object }
       if length > Int(PATH_MAX) - 256 { base = try at.reachFar() }
     }
     guard let base else { throw Errno(ESTALE) }
@@ -139,10 +151,19 @@ final class HostInode: Inode {
 
   /// What the host tells of it now: by its handle, or, where it has none, by its name, which needs no descriptor.
   func attributes() throws(Errno) -> linux_statx {
-    let (handle, parent, name) = host.with { fs in
-      fs.state.withLock { _ in (self.parent == nil ? fs.root : self.handle, self.parent, self.name) }
+    var s = linux_statx()
+    try getAttributes(&s)
+    return s
+  }
+  private func getAttributes(_ s: inout linux_statx) throws(Errno) {
+    if let handle = keptHandle {
+      try handle.with { (handle) throws(Errno) in try handle.descriptor.getAttributes(&s) }
+    } else {
+      s = try attributesByName()
     }
-    if let handle { return try handle.descriptor.attributes() }
+  }
+  private func attributesByName() throws(Errno) -> linux_statx {
+    let (parent, name) = host.with { fs in fs.state.withLock { _ in (self.parent, self.name) } }
     if let parent {
       do throws(Errno) {
         let found = try parent.reach().descriptor.attributes(of: name.span)
@@ -162,11 +183,35 @@ final class HostInode: Inode {
     }
   }
   override func getStatus(_ result: inout FileStatus) throws(Errno) {
-    let s = try attributes()
+    var s = linux_statx()
+    try getAttributes(&s)
     refresh(s)
-    fillStatus(&result, size: Int(clamping: s.stx_size), blocks: Int(clamping: s.stx_blocks))
-    result.device = host.with { $0.guestDevice(key.device) }
-    result.blockSize = Int(s.stx_blksize)
+    fill(&result)
+  }
+  /// The same by a descriptor of it.
+  func getStatus(_ result: inout FileStatus, by reference: HostFileReference) throws(Errno) {
+    var s = linux_statx()
+    try reference.descriptor.getAttributes(&s)
+    refresh(s)
+    fill(&result)
+  }
+  override func getConfirmedStatus(_ result: inout FileStatus) throws(Errno) { fill(&result) }
+  @inline(__always) private func fill(_ result: inout FileStatus) {
+    fillStatus(&result, size: lastSize, blocks: lastBlocks)
+    result.device = guestDevice
+    result.blockSize = lastBlockSize
+  }
+
+  override func confirm(in directory: Inode, _ path: ShortPath, _ start: Int, _ end: Int) -> Bool {
+    guard !isUnnamed, placeHash == HostInode.placeHash(path.name(at: start).hash, directory),
+      let directory = directory as? HostInode, let handle = directory.keptHandle
+    else { return false }
+    var s = linux_statx()
+    guard handle.with({ $0.descriptor.getAttributes(of: path, start, end, &s) }), HostFileKey(s) == key else {
+      return false
+    }
+    refresh(s)
+    return true
   }
 
   override func setAttributes(_ change: AttributeChange) throws(Errno) {
@@ -210,8 +255,23 @@ final class HostInode: Inode {
   // MARK: opening it
 
   private var openWriter: HostFileReference? { host.with { fs in fs.state.withLock { _ in writer } } }
-  func setFresh(_ reference: HostFileReference) { host.with { fs in fs.state.withLock { _ in fresh = reference } } }
-  func takeFresh() -> HostFileReference? { host.with { fs in fs.state.withLock { _ in fresh.take() } } }
+  func setFresh(_ reference: HostFileReference) {
+    host.with { fs in
+      fs.state.withLock { _ in
+        fresh = reference
+        isFresh = true
+      }
+    }
+  }
+  func takeFresh() -> HostFileReference? {
+    if !isFresh { return nil }
+    return host.with { fs in
+      fs.state.withLock { _ in
+        isFresh = false
+        return fresh.take()
+      }
+    }
+  }
   func opened(_ file: HostFile) { host.with { fs in fs.state.withLock { _ in openFiles.append(file) } } }
   func closed(_ file: HostFile) { host.with { fs in fs.state.withLock { _ in openFiles.remove(file) } } }
   /// What one has open with the access of `flags` at least.
@@ -243,7 +303,7 @@ final class HostInode: Inode {
 
   /// Its contents, by the name under which it was found. Never blocks on a FIFO that took the name meanwhile.
   func openContents(_ flags: Int32) throws(Errno) -> HostFileReference {
-    if isRoot, let contents = host.with({ $0.rootContents }) { return contents }
+    if isTop, let contents = host.with({ $0.rootContents }) { return contents }
     let place = try place()
     let parent = try place.parent.reach()
     let new = HostFileReference(try parent.descriptor.open(place.name.span, flags | O_NONBLOCK | O_NOCTTY))
@@ -272,6 +332,29 @@ final class HostInode: Inode {
       contents = open
     }
     return try HostFile(self, contents, path: path, flags: flags)
+  }
+
+  override func openCached(
+    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
+  ) throws(Errno) -> File? {
+    guard let parent = path.parent, !isFresh, !isUnnamed else { return nil }
+    let opened = parent.with { parent -> HostDescriptor? in
+      guard placeHash == HostInode.placeHash(text.name(at: path.start).hash, parent.inode),
+        let directory = parent.inode as? HostInode, let handle = directory.keptHandle
+      else { return nil }
+      return handle.with { handle in
+        handle.descriptor.open(
+          text, path.start, path.end, flags & (O_ACCMODE | 0o4010000) | O_NONBLOCK | O_NOCTTY)
+      }
+    }
+    guard let opened else { return nil }
+    let reference = HostFileReference(opened)
+    var s = linux_statx()
+    try reference.descriptor.getAttributes(&s)
+    guard HostFileKey(s) == key else { return nil }
+    refresh(s)
+    try path.mount.with { (mount) throws(Errno) in try Opening.checkOpen(self, mount, flags, c) }
+    return try HostFile(self, reference, path: path.path, flags: flags)
   }
 
   override func readlink() throws(Errno) -> [UInt8] { try reach().descriptor.linkText() }

@@ -15,7 +15,7 @@ import Machine
 // Calls that may block (a network's file system) are made in place for now: they hold up their vCPU.
 
 /// A descriptor of the host that several share.
-public final class HostFileReference {
+public final class HostFileReference: Deferred {
   public let descriptor: HostDescriptor
   public init(_ descriptor: consuming HostDescriptor) { self.descriptor = descriptor }
 }
@@ -51,7 +51,7 @@ public final class Hostfs: FileSystem {
     self.root = HostFileReference(root)
     rootContents = contents
     state = SpinLock(HostfsState(), rank: .fileSystem)
-    super.init(type: "hostfs", magic: Int(HOSTFS_SUPER_MAGIC))
+    super.init(type: "hostfs", magic: Int(HOSTFS_SUPER_MAGIC), isConfirmed: true)
     self.isReadOnly = isReadOnly
   }
 
@@ -135,9 +135,7 @@ public final class Hostfs: FileSystem {
 
   /// Keeps `handle` for `inode`, and drops those of others where there are too many.
   func keep(_ handle: HostFileReference, of inode: HostInode) {
-    var dropped: [HostFileReference] = []
-    state.withLock { $0.keep(handle, of: inode, &dropped) }
-    withExtendedLifetime(dropped) {}  // closed here, without the lock
+    state.withLock { $0.keep(handle, of: inode) }
   }
 }
 
@@ -200,8 +198,8 @@ struct HostfsState: ~Copyable {
       }
     }
   }
-  /// `inode` is being destroyed. Returns its handle, to be dropped without the lock.
-  mutating func remove(_ inode: HostInode) -> HostFileReference? {
+  /// `inode` is being destroyed.
+  mutating func remove(_ inode: HostInode) {
     if inode.isListed {
       let bucket = inode.key.hash & (buckets.count - 1)
       var previous: Borrowed<HostInode>?
@@ -218,17 +216,16 @@ struct HostfsState: ~Copyable {
       }
       inode.isListed = false
     }
-    return takeHandle(inode)
+    dropHandle(inode)
   }
 
   // MARK: handles
 
-  mutating func keep(_ handle: HostFileReference, of inode: HostInode, _ dropped: inout [HostFileReference]) {
-    if let old = inode.handle { dropped.append(old) }
-    inode.handle = handle
+  mutating func keep(_ handle: HostFileReference, of inode: HostInode) {
+    inode.handle.replace(handle)
     inode.wasUsed = true
     if inode.slot >= 0 { return }
-    if handles.count - free.count >= limit { sweep(&dropped) }
+    if handles.count - free.count >= limit { sweep() }
     if let slot = free.popLast() {
       inode.slot = slot
       handles[slot] = Borrowed(inode)
@@ -237,23 +234,24 @@ struct HostfsState: ~Copyable {
       handles.append(Borrowed(inode))
     }
   }
-  private mutating func takeHandle(_ inode: HostInode) -> HostFileReference? {
-    guard inode.slot >= 0 else { return nil }
+  private mutating func dropHandle(_ inode: HostInode) {
+    guard inode.slot >= 0 else { return }
     handles[inode.slot] = nil
     free.append(inode.slot)
     inode.slot = -1
-    return inode.handle.take()
+    inode.handle.replace(nil)
   }
   /// A second-chance sweep.
-  private mutating func sweep(_ dropped: inout [HostFileReference]) {
-    for _ in 0..<min(handles.count * 2, 512) where dropped.count < 16 {
+  private mutating func sweep() {
+    let start = free.count
+    for _ in 0..<min(handles.count * 2, 512) where free.count - start < 16 {
       hand = (hand + 1) % handles.count
       guard let here = handles[hand] else { continue }
       here.with { inode in
         if inode.wasUsed || inode.isUnnamed {
           inode.wasUsed = false
-        } else if let handle = takeHandle(inode) {
-          dropped.append(handle)
+        } else {
+          dropHandle(inode)
         }
       }
     }

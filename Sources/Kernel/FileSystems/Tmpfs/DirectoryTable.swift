@@ -107,8 +107,10 @@ struct DirectoryTable: ~Copyable {
   func forEach(from cookie: Int, _ body: (Span<UInt8>, Inode, Int) -> Bool) {
     var i = first(from: cookie)
     while i < entries.count {
-      let entry = entries[i]
-      if let inode = entry.inode, !body(entry.name.span, inode, entry.cookie) { return }
+      if let inode = entries[i].inode {
+        let name = entries[i].name
+        if !body(name.span, inode, entries[i].cookie) { return }
+      }
       i += 1
     }
   }
