@@ -24,6 +24,8 @@ def pytest_addoption(parser):
                     help="run only what runs on the host itself; Martlet is not needed")
     group.addoption("--martlet-only", action="store_true",
                     help="leave out the native tests (a guest test still passes natively first)")
+    group.addoption("--hook", default="rewrite", choices=["rewrite", "zpoline", "trap"],
+                    help="how test_guest.py has system calls caught")
     group.addoption("--long", action="store_true",
                     help="full counts: 1,000,000 rounds, storms of 5,000, 50 kills")
 

@@ -76,9 +76,7 @@ arch_fault_entry:
 // Stubs come here with the return address in rcx. The guest's stack is not touched, and rcx and r11 are free, as after
 // the instruction itself. Flags that kernel code is not made for are cleared, and the guest has them back by iretq.
 #define GUEST_FLAGS 0x44500             /* AC, NT, DF, TF */
-  .globl arch_call_entry, arch_call_leave
-  .balign 64
-arch_call_entry:
+  .macro enter counter
   movl $KERNEL, %gs:CARRIER_STATE
   mov %rsp, %r11
   mov %gs:CARRIER_STACK_TOP, %rsp
@@ -89,7 +87,7 @@ arch_call_entry:
   pop %r11
   push %r11
   push $0x33
-  push %rcx
+  push \counter
   push %rax
   push %rdi
   push %rsi
@@ -107,6 +105,11 @@ arch_call_entry:
   push %r14
   push %r15
   test $GUEST_FLAGS, %r11d
+  .endm
+  .globl arch_call_entry, arch_call_leave
+  .balign 64
+arch_call_entry:
+  enter %rcx
   jnz 2f
 1:
   xor %ebp, %ebp
@@ -155,6 +158,27 @@ arch_call_window_end:
   mov %rsp, %rdi
   call machine_pending
   jmp arch_call_window_start
+
+// Page 0 comes here, by a site's `call *%rax` or by a jump to NULL: the return address lies on the guest's stack.
+  .globl arch_page_zero_entry, arch_page_zero_trap
+  .balign 64
+arch_page_zero_entry:
+  enter $0
+  jnz 2f
+1:
+  xor %ebp, %ebp
+  mov %rsp, %rdi
+  call machine_page_zero
+  jmp arch_call_window_start
+2:
+  push $2
+  popfq
+  movq $1, FRAME_HOW(%rsp)  // MACHINE_FRAME_FULL
+  jmp 1b
+arch_page_zero_trap:        // where that could not enter
+  mov %rsp, %rdi
+  call machine_page_zero
+  jmp arch_return_to_guest
 
 // ---- Return to the guest ------------------------------------------------------------------------------------------
 // A restartable window: it begins by recomputing everything from %gs and only reads the saved registers, so a kick
@@ -290,9 +314,11 @@ _start:
   .text
   .globl arch_signal_entry, arch_leave_handler, arch_trap_entry, arch_call_entry, arch_interrupt_entry, arch_fault_entry
   .globl arch_return_to_guest, arch_thread_entry, arch_carrier_entry, arch_oops_entry
+  .globl arch_page_zero_entry, arch_page_zero_trap
   .globl arch_switch, arch_switch_call, arch_resume, arch_call_on
 arch_signal_entry: arch_leave_handler: arch_trap_entry: arch_call_entry: arch_interrupt_entry: arch_fault_entry:
 arch_return_to_guest: arch_thread_entry: arch_carrier_entry: arch_oops_entry:
+arch_page_zero_entry: arch_page_zero_trap:
 arch_switch: arch_switch_call: arch_resume: arch_call_on:
   ud2                       // the hosted build tests pure logic: nothing there enters or switches
 #endif

@@ -43,6 +43,8 @@ public final class AddressSpace {
   public final var auxiliary: [UInt] = []
   /// How much of it is present.
   let residency = Residency()
+  /// With `hook=zpoline`.
+  let pageZeroCalls = OnceReference<PageZeroCalls>()
   /// membarrier(2)'s registrations.
   public let barriers = Atomic<UInt32>(0)
 

@@ -101,10 +101,13 @@ extension AddressSpace {
   /// `start..<end` is about to be mapped over, unmapped, moved or protected anew: text whose stubs lie there is the file's
   /// own again. The lock is held.
   func releaseStubs(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt) throws(Errno) {
-    var rooms: [UInt] = []
+    var rooms: [UInt] = [], isPatched = false
     state.areas.tree.forEach(from: start, to: end) { area in
-      if case .stubs = area.mapping?.object, area.mapping?.image != nil { rooms.append(area.start) }
+      guard let mapping = area.mapping, mapping.image != nil else { return }
+      isPatched = true
+      if case .stubs = mapping.object { rooms.append(area.start) }
     }
+    if isPatched { pageZeroCalls.borrowed?.with { $0.forget() } }
     if rooms.isEmpty { return }
     var texts: [FileMapping] = []
     state.areas.tree.forEach { area in
@@ -145,6 +148,16 @@ extension AddressSpace {
   func breakpoint(_ counter: UInt) -> UInt? {
     lookUp(counter) { image, distance in image.breakpoint(distance) }
   }
+  /// Whether the site at `address` calls through page 0.
+  func isPageZeroCall(at address: UInt) -> Bool {
+    let calls = pageZeroCalls.borrowed ?? pageZeroCalls.set(PageZeroCalls())
+    if calls.with({ $0.has(address) }) { return true }
+    guard lookUp(address, { image, distance in image.isPageZeroCall(distance) ? distance : nil }) != nil else {
+      return false
+    }
+    calls.with { $0.add(address) }
+    return true
+  }
   /// Distances are from the text's first byte, wherever the counter lies.
   private func lookUp(_ counter: UInt, _ body: (ExecImage, UInt) -> UInt?) -> UInt? {
     let found = withoutChange { state -> (ExecImage, UInt)? in
@@ -170,9 +183,16 @@ extension Task {
     space.with { $0.patchSite(site) }
   }
 
+  /// Whether a patched site that calls through page 0 returns to `next`.
+  func isPatchedCall(returningTo next: UInt) -> Bool {
+    guard Hook.usesPageZero, let space = addressSpace.borrowed else { return false }
+    return space.with { $0.isPageZeroCall(at: next &- 2) }
+  }
+
   /// Before a signal's frame is made: the program counter is shown as the program knows it.
   func showOwnCounter() {
     guard Hook.rewrites, let space = addressSpace.borrowed else { return }
+    leavePageZero()
     let counter = programCounter
     let own = space.with { $0.canonical(counter) }
     if own != counter { setProgramCounter(own, wasReturn: true) }
@@ -186,7 +206,7 @@ extension Task {
     let counter = programCounter
     // Stepping through a stub is no step.
     if fault.signal == SIGTRAP && fault.code == Int32(TRAP_TRACE) {
-      return space.with { $0.canonical(counter) } != counter
+      return pageZeroReturn != nil || space.with { $0.canonical(counter) } != counter
     }
     let target = space.with { fault.signal == SIGILL ? $0.redirect(counter) : $0.breakpoint(counter &- 1) }
     guard let target else { return false }

@@ -5,26 +5,28 @@ import Machine
 enum UnwindTable {
   private static var largest: Int { 4 << 20 }
 
-  /// Whether a row of the table is about `address`, one of the file's own. Where the file cannot be understood, none is.
-  static func covers(_ address: UInt, in file: File) -> Bool {
+  /// What the table's row is about that has `address`, one of the file's own: a function. Nil: there is none, or the file
+  /// cannot be understood.
+  static func function(with address: UInt, in file: File) -> Range<UInt>? {
     guard let (offset, count, start) = section(file), count <= largest,
       let bytes = try? file.bytes(at: offset, count: count)
-    else { return false }
+    else { return nil }
     var at = 0
     while at + 16 <= bytes.count {
       let length = littleEndian(bytes, at, 4)
-      if length == 0 || length >= 0xffff_fff0 { return false }
+      if length == 0 || length >= 0xffff_fff0 { return nil }
       let next = at + 4 + Int(length)
       // A row, not what rows have in common: its distance to that is not 0. Its addresses are relative, of 32 bits, which
       // is what compilers write for x86-64.
       if littleEndian(bytes, at + 4, 4) != 0 {
         let field = start &+ UInt(at + 8)
         let first = field &+ UInt(bitPattern: Int(Int32(truncatingIfNeeded: littleEndian(bytes, at + 8, 4))))
-        if address &- first < littleEndian(bytes, at + 12, 4) { return true }
+        let count = littleEndian(bytes, at + 12, 4)
+        if address &- first < count, first &+ count > first { return first..<first &+ count }
       }
       at = next
     }
-    return false
+    return nil
   }
 
   /// Where .eh_frame lies in the file and in memory.

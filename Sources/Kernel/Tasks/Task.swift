@@ -77,6 +77,7 @@ public final class Task: Thread {
   public override func dieOfOops() { dieOfKernelFault() }
   public override func systemCall(_ arguments: SyscallArguments) { dispatch(self, arguments) }
   public override func systemCallTrapped(at site: UInt) { patchCall(at: site) }
+  public override func isPageZeroCall(returningTo next: UInt) -> Bool { isPatchedCall(returningTo: next) }
   public override func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool {
     resolvePageFault(at: address, isWrite: isWrite, isExecute: isExecute)
   }

@@ -1,10 +1,10 @@
 import CMachine
 
-/// Where guest addresses may lie: not in kernel memory and not in the kernel image (docs/address-map.md).
+/// Where guest addresses may lie: not in kernel memory, not in the kernel image, not on page 0 (docs/address-map.md).
 @inline(__always) public func isGuestRange(_ address: UInt, _ count: UInt) -> Bool {
   let (end, overflow) = address.addingReportingOverflow(count)
   if overflow { return false }
-  if end <= 0x4000_0000_0000 { return true }
+  if end <= 0x4000_0000_0000 { return address >= 0x1000 || count == 0 }
   if address >= 0x7000_0000_0000 { return end <= 0x7fff_ffff_f000 }
   return address >= 0x5000_0000_0000 && end <= 0x6800_0000_0000
 }

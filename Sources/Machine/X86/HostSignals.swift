@@ -83,6 +83,9 @@ func machineSignal(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ context: 
     unsafe frame.pointee.rip = frame.pointee.rcx
     unsafe arch_leave_handler(vectors, frame, arch_trap_entry)
   }
+  if at == address_of_arch_page_zero_entry() && (signal == SIGSEGV || signal == SIGTRAP) {
+    unsafe arch_leave_handler(vectors, frame, arch_page_zero_trap)
+  }
   switch signal {
   case SIGSYS:
     let isHere = unsafe info.load(fromByteOffset: 28, as: UInt32.self) == LINUX_AUDIT_ARCH
@@ -199,7 +202,9 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
     {
       return
     }
-    thread.guestFault()
+    // What lies there is nothing to the guest: no page, hence no key.
+    if fault.trap == 14 && !isGuestRange(fault.address, 1) { thread.fault.errorCode &= ~0x21 }
+    if unsafe !thread.isPageZeroFault(frame) { thread.guestFault() }
   }
   checkStack()
 }
@@ -235,7 +240,7 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
   checkStack()
 }
 
-@inline(__always) private func checkStack() {
+@inline(__always) func checkStack() {
   #if CHECKED
   checkNothingHeld()
   Thread.withCurrent { if !$0.stack.isIntact { unsafe panic("kernel stack overflow") } }
