@@ -10,6 +10,7 @@ struct ProcEntry {
     case descriptors
     case descriptorInformation
     case threads
+    case memory
   }
   let name: StaticString
   let mode: UInt32
@@ -33,7 +34,7 @@ struct ProcEntry {
   }
   var type: UInt32 {
     switch content {
-    case .text: FileType.regular
+    case .text, .memory: FileType.regular
     case .place: FileType.symbolicLink
     case .descriptors, .descriptorInformation, .threads: FileType.directory
     }
@@ -70,6 +71,7 @@ final class ProcEntries {
     add("environ", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.environment(v, &t) }))
     add("auxv", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.auxiliary(v, &t) }))
     add("cmdline", 0o444, .text({ (v, t) throws(Errno) in try ProcMemory.commandLine(v, &t) }))
+    add("mem", 0o600, .memory)
     add("maps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.maps(v, &t) }))
     add("smaps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.smaps(v, &t) }))
     add(
@@ -179,6 +181,8 @@ final class ProcDirectory: SyntheticDirectory {
     case .descriptorInformation:
       return ProcDescriptors(
         fileSystem, subject, number: number, mode: entry.mode, uid: uid, gid: gid, isInformation: true)
+    case .memory:
+      return ProcMemoryNode(fileSystem, subject, number: number, mode: entry.mode, uid: uid, gid: gid)
     case .threads:
       return ProcThreads(fileSystem, subject, number: number, uid: uid, gid: gid)
     }
