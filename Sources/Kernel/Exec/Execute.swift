@@ -125,7 +125,7 @@ extension Task {
       setAddressSpace(nil)
       old?.leave()
     }
-    let new = AddressSpace(host: home)
+    let new = AddressSpace(host: home, hook: process.hook)
     setAddressSpace(new)
     resetForExec(plan)
     try load(plan, new)

@@ -179,19 +179,19 @@ extension AddressSpace {
 extension Task {
   /// A system call at `site` has trapped.
   func patchCall(at site: UInt) {
-    guard Hook.rewrites, let space = addressSpace.borrowed else { return }
-    space.with { $0.patchSite(site) }
+    guard let space = addressSpace.borrowed else { return }
+    space.with { if $0.hook.rewrites { $0.patchSite(site) } }
   }
 
   /// Whether a patched site that calls through page 0 returns to `next`.
   func isPatchedCall(returningTo next: UInt) -> Bool {
-    guard Hook.usesPageZero, let space = addressSpace.borrowed else { return false }
-    return space.with { $0.isPageZeroCall(at: next &- 2) }
+    guard let space = addressSpace.borrowed else { return false }
+    return space.with { $0.hook == .zpoline && $0.isPageZeroCall(at: next &- 2) }
   }
 
   /// Before a signal's frame is made: the program counter is shown as the program knows it.
   func showOwnCounter() {
-    guard Hook.rewrites, let space = addressSpace.borrowed else { return }
+    guard let space = addressSpace.borrowed, space.with({ $0.hook.rewrites }) else { return }
     leavePageZero()
     let counter = programCounter
     let own = space.with { $0.canonical(counter) }
@@ -200,9 +200,9 @@ extension Task {
 
   /// A fault that a patch has caused, not the program: the program counter is put right, and it goes on.
   func isPatchFault() -> Bool {
-    guard Hook.rewrites, fault.signal == SIGILL || fault.signal == SIGTRAP, let space = addressSpace.borrowed else {
-      return false
-    }
+    guard fault.signal == SIGILL || fault.signal == SIGTRAP, let space = addressSpace.borrowed,
+      space.with({ $0.hook.rewrites })
+    else { return false }
     let counter = programCounter
     // Stepping through a stub is no step.
     if fault.signal == SIGTRAP && fault.code == Int32(TRAP_TRACE) {

@@ -55,9 +55,10 @@ final class ExecImage: Listed {
     var options = PatchOptions()
     // Of 15, the signal restorer, unwinders know the bytes; they do not look at them where a table has it.
     let mayRestore = at >= 7 && (original[at - low - 5] == 15 || original[at - low - 4] == 15)
-    if mayRestore || Hook.usesPageZero, let function = UnwindTable.function(with: UInt(site), in: file) {
+    let usesPageZero = Hook.patching == .zpoline
+    if mayRestore || usesPageZero, let function = UnwindTable.function(with: UInt(site), in: file) {
       options.signalReturn = true
-      options.pageZero = Hook.usesPageZero && leavesRedZone(function, file)
+      options.pageZero = usesPageZero && leavesRedZone(function, file)
     }
     sites.withLock { sites in
       if sites.knows(site) { return }

@@ -53,6 +53,7 @@ final class ProcEntries {
     addState()
     addPlaces()
     addConstants()
+    addOwn()
   }
 
   // Out of line, so that the frames of these functions stay small.
@@ -92,6 +93,14 @@ final class ProcEntries {
     add(
       "oom_score_adj", 0o644, .text({ (v, t) throws(Errno) in ProcStatus.killPriority(v, &t) }),
       write: { (v, bytes) throws(Errno) in try ProcStatus.setKillPriority(v, bytes) })
+  }
+  @inline(never) private func addOwn() {
+    add(
+      "hook", 0o644, isForProcess: true,
+      .text({ (v, t) throws(Errno) in
+        t.add(v.process.hook.name)
+        t.newline()
+      }), write: { (v, bytes) throws(Errno) in try Hook.set(v, bytes) })
   }
   @inline(never) private func addPlaces() {
     add("cwd", 0o777, .place({ (v) throws(Errno) in try ProcFiles.directory(v) }))
