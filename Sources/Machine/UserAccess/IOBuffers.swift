@@ -87,7 +87,7 @@ import CMachine
     var done = 0
     while done < limit && count > 0 {
       let part = min(rest, limit &- done)
-      guard isKernel || isGuestRange(address, UInt(part)) else { break }
+      guard isKernel || isGuestMemory(address, UInt(part)) else { break }
       let left = unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), part)
       done &+= part &- left
       advance(part &- left)
@@ -119,7 +119,7 @@ import CMachine
     var done = 0
     while done < limit && count > 0 {
       let part = min(rest, limit &- done)
-      guard isKernel || isGuestRange(address, UInt(part)) else { break }
+      guard isKernel || isGuestMemory(address, UInt(part)) else { break }
       let user = unsafe UnsafeMutableRawPointer(bitPattern: address), kernel = unsafe base + done
       let left = unsafe out ? arch_user_copy(user, kernel, part) : arch_user_copy(kernel, user, part)
       done &+= part &- left

@@ -1,19 +1,25 @@
 import CMachine
 
-/// Where guest addresses may lie: not in kernel memory, not in the kernel image, not on page 0 (docs/address-map.md).
+/// Where guest addresses may lie: not in kernel memory and not in the kernel image (docs/address-map.md). What Linux asks by
+/// access_ok().
 @inline(__always) public func isGuestRange(_ address: UInt, _ count: UInt) -> Bool {
   let (end, overflow) = address.addingReportingOverflow(count)
   if overflow { return false }
-  if end <= 0x4000_0000_0000 { return address >= 0x1000 || count == 0 }
+  if end <= 0x4000_0000_0000 { return true }
   if address >= 0x7000_0000_0000 { return end <= 0x7fff_ffff_f000 }
   return address >= 0x5000_0000_0000 && end <= 0x6800_0000_0000
+}
+
+/// Where a guest can have memory: not on page 0 either, which the machine may have put there for itself.
+@inline(__always) public func isGuestMemory(_ address: UInt, _ count: UInt) -> Bool {
+  (address >= 0x1000 || count == 0) && isGuestRange(address, count)
 }
 
 /// Copies between kernel and guest memory, where `user` is the guest's side. A page that is only unfilled is filled.
 @inline(__always)
 func userCopy(to: UnsafeMutableRawPointer?, from: UnsafeRawPointer?, _ count: Int, user: UInt) throws(Errno) {
   mightSleep()
-  guard isGuestRange(user, UInt(bitPattern: count)), unsafe arch_user_copy(to, from, count) == 0 else { throw .fault }
+  guard isGuestMemory(user, UInt(bitPattern: count)), unsafe arch_user_copy(to, from, count) == 0 else { throw .fault }
 }
 
 /// An address at which the guest alleges a `T`. Holding one proves nothing, so it has no `pointee`: it only copies, each
@@ -51,7 +57,7 @@ func userCopy(to: UnsafeMutableRawPointer?, from: UnsafeRawPointer?, _ count: In
     var failed = false
     let result = unsafe [T](unsafeUninitializedCapacity: count) { b, filled in
       let size = count &* MemoryLayout<T>.stride
-      if isGuestRange(a, UInt(size)), unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: a), size) == 0 {
+      if isGuestMemory(a, UInt(size)), unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: a), size) == 0 {
         filled = count
       } else {
         failed = true
@@ -120,7 +126,7 @@ extension UserPointer where T == UInt8 {
       var found = -1
       var failed = false
       let part = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { b, filled in
-        guard isGuestRange(at, UInt(chunk)),
+        guard isGuestMemory(at, UInt(chunk)),
           unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: at), chunk) == 0
         else {
           failed = true
@@ -144,7 +150,7 @@ extension UserPointer where T == UInt8 {
   }
   /// Zeroes `count` bytes.
   public func clear(count: Int) throws(Errno) {
-    guard isGuestRange(address, UInt(bitPattern: count)), count >= 0,
+    guard isGuestMemory(address, UInt(bitPattern: count)), count >= 0,
       unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), count) == 0
     else { throw .fault }
   }
@@ -153,7 +159,7 @@ extension UserPointer where T == UInt8 {
 /// Copies the string at `from` to `to`, which has 256 bytes. Returns its length, negative as `withShortString` says.
 private func shortString(_ from: UInt, _ to: UnsafeMutableRawPointer) -> Int {
   let room = min(256, Int(4096 &- from & 4095) & ~7)
-  guard isGuestRange(from, UInt(bitPattern: room)) else { return -1 }
+  guard isGuestMemory(from, UInt(bitPattern: room)) else { return -1 }
   var at = 0
   while at < room {
     let chunk = min(16, room &- at)
@@ -176,14 +182,14 @@ private func shortString(_ from: UInt, _ to: UnsafeMutableRawPointer) -> Int {
 extension UserPointer where T == UInt32 {
   @inline(__always) public func load() throws(Errno) -> UInt32 {
     var value: UInt32 = 0
-    guard isGuestRange(address, 4), unsafe arch_user_load32(UnsafeRawPointer(bitPattern: address), &value) == 0
+    guard isGuestMemory(address, 4), unsafe arch_user_load32(UnsafeRawPointer(bitPattern: address), &value) == 0
     else { throw .fault }
     return value
   }
   /// Stores `desired` where the word is `expected`; returns what was there.
   @inline(__always) public func compareExchange(_ expected: UInt32, _ desired: UInt32) throws(Errno) -> UInt32 {
     var value = expected
-    guard isGuestRange(address, 4),
+    guard isGuestMemory(address, 4),
       unsafe arch_user_compare_exchange32(UnsafeMutableRawPointer(bitPattern: address), &value, desired) == 0
     else { throw .fault }
     return value

@@ -159,7 +159,7 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
   let carrier = unsafe arch_carrier()
   let isPageFault = unsafe context.pointee.uc_mcontext.trapno == 14
   let address = unsafe UInt(context.pointee.uc_mcontext.cr2)
-  guard unsafe isPageFault && carrier.pointee.locks == 0 && carrier.pointee.current != nil && isGuestRange(address, 1)
+  guard unsafe isPageFault && carrier.pointee.locks == 0 && carrier.pointee.current != nil && isGuestMemory(address, 1)
   else {
     unsafe context.pointee.uc_mcontext.rip = resume
     return
@@ -197,13 +197,13 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
 @c(machine_fault) func machineFault(_ frame: UnsafeMutablePointer<machine_frame>) {
   Thread.withCurrent { thread in
     let fault = thread.fault
-    if fault.trap == 14 && (fault.signal == SIGSEGV || fault.signal == SIGBUS) && isGuestRange(fault.address, 1),
+    if fault.trap == 14 && (fault.signal == SIGSEGV || fault.signal == SIGBUS) && isGuestMemory(fault.address, 1),
       thread.resolveFault(at: fault.address, isWrite: fault.isWrite, isExecute: fault.isExecute)
     {
       return
     }
     // What lies there is nothing to the guest: no page, hence no key.
-    if fault.trap == 14 && !isGuestRange(fault.address, 1) { thread.fault.errorCode &= ~0x21 }
+    if fault.trap == 14 && !isGuestMemory(fault.address, 1) { thread.fault.errorCode &= ~0x21 }
     if unsafe !thread.isPageZeroFault(frame) { thread.guestFault() }
   }
   checkStack()
