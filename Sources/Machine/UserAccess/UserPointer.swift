@@ -57,7 +57,8 @@ func userCopy(to: UnsafeMutableRawPointer?, from: UnsafeRawPointer?, _ count: In
     var failed = false
     let result = unsafe [T](unsafeUninitializedCapacity: count) { b, filled in
       let size = count &* MemoryLayout<T>.stride
-      if isGuestMemory(a, UInt(size)), unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: a), size) == 0 {
+      if isGuestMemory(a, UInt(size)), unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: a), size) == 0
+      {
         filled = count
       } else {
         failed = true
