@@ -209,4 +209,11 @@ uint64_t tool_monotonic(void) {
 unsigned long tool_hwcap2(void) { return getauxval(AT_HWCAP2); }
 
 // The call has no wrapper in glibc; its flag 1 asks for the version.
+int tool_can_map_page_zero(void) {
+  void *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (page != NULL) return 0;
+  munmap(page, 4096);
+  return 1;
+}
+
 int tool_landlock(void) { return (int)syscall(444, NULL, 0, 1); }

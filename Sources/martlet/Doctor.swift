@@ -113,10 +113,16 @@ struct Doctor: ParsableCommand {
       }
     }
 
-    if let lowest = host.lowestAddress, lowest > 0 {
-      say(.good, "page 0", "cannot be mapped (vm.mmap_min_addr is \(lowest)), and is not needed")
+    if !host.canMapPageZero {
+      say(
+        .good, "page 0",
+        "cannot be mapped; only '--hook zpoline' needs it: 'sysctl vm.mmap_min_addr=0', or CAP_SYS_RAWIO")
+    } else if host.processor.contains("ospke") {
+      say(.good, "page 0", "can be mapped, and hidden by a protection key: '--hook zpoline' works")
     } else {
-      say(.good, "page 0", "could be mapped; it is not needed")
+      say(
+        .good, "page 0",
+        "can be mapped: '--hook zpoline' works, but without protection keys programs can read it")
     }
     say(
       .good, "tap device",

@@ -11,7 +11,7 @@ struct HostFacts {
   var seccompActions: Set<String>?
   /// landlock(7)'s ABI; 0: none.
   var landlock = 0
-  var lowestAddress: Int?
+  var canMapPageZero = false
   /// The chosen word of /sys/kernel/mm/transparent_hugepage's files.
   var privateHugePages: String?
   var sharedHugePages: String?
@@ -28,7 +28,7 @@ struct HostFacts {
       Set($0.split(separator: " ").map(String.init))
     }
     facts.landlock = Int(max(tool_landlock(), 0))
-    facts.lowestAddress = text("/proc/sys/vm/mmap_min_addr").flatMap { Int($0) }
+    facts.canMapPageZero = tool_can_map_page_zero() != 0
     facts.privateHugePages = choice("/sys/kernel/mm/transparent_hugepage/enabled")
     facts.sharedHugePages = choice("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
     facts.processes = hardLimit(__RLIMIT_NPROC.rawValue)

@@ -6,11 +6,12 @@ enum MMU: String, ExpressibleByArgument, CaseIterable {
 }
 
 enum Hook: String, ExpressibleByArgument, CaseIterable {
-  case rewrite, trap
+  case rewrite, zpoline, trap
 
   var number: UInt32 {
     switch self {
     case .rewrite: UInt32(MARTLET_HOOK_REWRITE)
+    case .zpoline: UInt32(MARTLET_HOOK_ZPOLINE)
     case .trap: UInt32(MARTLET_HOOK_TRAP)
     }
   }

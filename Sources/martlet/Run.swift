@@ -34,7 +34,8 @@ struct Run: MachineCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How system calls are caught: 'rewrite' patches each place in memory once it has trapped, 'trap' patches nothing."
+      "How system calls are caught: 'rewrite' patches each place in memory once it has trapped, 'zpoline' does so with "
+        + "calls through page 0, which few hosts allow, 'trap' patches nothing."
     ))
   var hook: Hook = .rewrite
 

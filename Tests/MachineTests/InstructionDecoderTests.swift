@@ -98,3 +98,32 @@ private func decode(_ text: String) -> Instruction? { InstructionDecoder.decode(
     }
   }
 }
+
+@Suite struct RedZoneTests {
+  private func isUnused(_ text: String) -> Bool {
+    let code = bytes(text)
+    return RedZone.isUnused(by: code.span)
+  }
+
+  @Test func leavesThatUseNothing() {
+    #expect(isUnused("f30f1efa b827000000 0f05 483d01f0ffff 7301 c3 f7d8 648903 c3"))
+    #expect(isUnused("4c8b4c2408 0f05 c3"))  // mov 8(%rsp), %r9: the caller's
+    #expect(isUnused("53 b827000000 0f05 5b c3"))
+  }
+  @Test func leavesThatUseIt() {
+    for code in [
+      "48897c24f8 0f05 c3",  // mov %rdi, -8(%rsp)
+      "488d5424f8 0f05 c3",  // lea -8(%rsp), %rdx
+      "4889bc2480ffffff 0f05 c3",  // mov %rdi, -128(%rsp)
+      "55 4889e5 0f05 5d c3",  // mov %rsp, %rbp
+      "48893cd4 0f05 c3",  // mov %rdi, (%rsp,%rdx,8)
+      "54 58 0f05 c3",  // push %rsp; pop %rax
+      "0f05 06 c3",  // what is no instruction
+    ] { #expect(!isUnused(code), "\(code)") }
+  }
+  @Test func others() {
+    #expect(isUnused("55 4889e5 e800000000 0f05 5d c3"))
+    #expect(!isUnused("48897c24f8 e800000000 0f05 c3"))
+    #expect(isUnused("4989e4 ffd0 0f05 c3"))
+  }
+}

@@ -10,7 +10,6 @@ import Testing
     facts.processor = ["sse2", "avx", "avx512f", "xsavec", "fsrm"]
     facts.seccompActions = ["kill", "trap", "allow"]
     facts.landlock = 3
-    facts.lowestAddress = 65536
     facts.privateHugePages = "madvise"
     facts.sharedHugePages = "within_size"
     facts.mappings = 65530

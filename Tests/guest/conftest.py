@@ -25,6 +25,8 @@ def pytest_addoption(parser):
                     help="run only what runs on the host itself; Martlet is not needed")
     group.addoption("--martlet-only", action="store_true",
                     help="leave out the native tests (a guest test still passes natively first)")
+    group.addoption("--hook", default="rewrite", choices=["rewrite", "zpoline", "trap"],
+                    help="how test_guest.py has system calls caught")
     group.addoption("--long", action="store_true",
                     help="full counts: 1,000,000 rounds, storms of 5,000, 50 kills")
 
@@ -131,6 +133,15 @@ def tool():
     """`martlet` as whoever runs the tests."""
     from tool import Tool
     return Tool(programs.martlet())
+
+
+@pytest.fixture(params=["trap", "rewrite", "zpoline"])
+def hook(request):
+    """Each way to catch system calls that this host has."""
+    from tool import zpoline_refusal
+    if request.param == "zpoline" and zpoline_refusal():
+        pytest.skip("page 0 cannot be mapped here")
+    return request.param
 
 
 @pytest.fixture(scope="session")

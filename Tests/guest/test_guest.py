@@ -77,7 +77,7 @@ def test_martlet(case, variant, mmu, cpus, root, place, counts, request):
         native = natively(case, variant, long)
         judge(native, "natively")
     binary = programs.build(case.program, variant)
-    command = [programs.martlet(), "run", "--mmu", mmu, "--cpus", cpus]
+    command = [programs.martlet(), "run", "--mmu", mmu, "--cpus", cpus, "--hook", request.config.getoption("--hook")]
     for key, value in {**counts, "GUEST_IN_MARTLET": "1", "GUEST_MMU": mmu}.items():
         command += ["-e", f"{key}={value}"]
     if root == "host":

@@ -81,6 +81,18 @@ def test_martlet(tool, name, line, wanted, cpus, place, request):
     judge(tool.run("/bin/bash", "-c", line, options=options(cpus, place, request), timeout=600), wanted)
 
 
+# Of each kind one; all with --long.
+HOOKED = {"python", "perl", "git", "gcc", "tar", "pipes", "background", "substitution", "signals", "make"}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name, line, wanted", CASES)
+def test_under_each_hook(tool, name, line, wanted, hook, place, request):
+    if name not in HOOKED and not request.config.getoption("--long"):
+        pytest.skip("only with --long")
+    judge(tool.run("/bin/bash", "-c", line, options=[*options("2", place, request), "--hook", hook], timeout=600), wanted)
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name, line, wanted", CASES[:6])
 def test_as_anybody(anybody, name, line, wanted, place, request):

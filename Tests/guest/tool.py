@@ -1,6 +1,7 @@
 """Running `martlet` from the tests: as whoever runs them, and as an ordinary user."""
 
 import dataclasses
+import functools
 import os
 import pathlib
 import shutil
@@ -11,6 +12,7 @@ import time
 import programs
 
 NOBODY = 65534
+HOOKS = ["trap", "rewrite", "zpoline"]
 
 
 @dataclasses.dataclass
@@ -32,6 +34,13 @@ class Tool:
         more = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
         return subprocess.Popen(self.command("run", *options, "--", *words),
                                 start_new_session=True, **more)
+
+
+@functools.cache
+def zpoline_refusal():
+    """What `--hook zpoline` says where the host has no page 0 for us; empty where it works."""
+    result = Tool(programs.martlet()).run("true", options=["--hook", "zpoline"])
+    return "" if result.status == 0 else result.err
 
 
 def behave(*words, mmu="host"):

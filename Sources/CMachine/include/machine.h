@@ -98,6 +98,8 @@ long arch_host_call(long number, long a, long b, long c, long d, long e, long f)
 void arch_signal_entry(void);
 void arch_trap_entry(void);
 void arch_call_entry(void);
+void arch_page_zero_entry(void);
+void arch_page_zero_trap(void);
 void arch_interrupt_entry(void);
 void arch_fault_entry(void);
 void arch_copy_fault(void);
@@ -206,6 +208,7 @@ MACHINE_IMAGE_ADDRESS(arch_call_window_restart)
 #define MACHINE_ENTRY_ADDRESS(symbol) static inline uint64_t address_of_##symbol(void) { return (uint64_t)(uintptr_t)symbol; }
 MACHINE_ENTRY_ADDRESS(arch_signal_entry)
 MACHINE_ENTRY_ADDRESS(arch_call_entry)
+MACHINE_ENTRY_ADDRESS(arch_page_zero_entry)
 MACHINE_ENTRY_ADDRESS(arch_copy_fault)
 MACHINE_ENTRY_ADDRESS(arch_oops_entry)
 MACHINE_ENTRY_ADDRESS(arch_thread_entry)

@@ -72,6 +72,10 @@ arch_interrupt_entry:
 arch_fault_entry:
   mov %rsp, %rdi
   call machine_fault
+  test %eax, %eax
+  jz arch_return_to_guest
+  mov %rsp, %rdi
+  call machine_syscall
   jmp arch_return_to_guest
 
 // ---- A system call from a patched site ----------------------------------------------------------------------------
@@ -81,16 +85,14 @@ arch_fault_entry:
 // and the guest has them back by iretq.
 #define GUEST_FLAGS 0x44500             /* AC, NT, DF, TF */
 #define OVERFLOW 0x800
-  .globl arch_call_entry, arch_call_leave
-  .balign 64
-arch_call_entry:
+  .macro enter counter
   movl $KERNEL, %gs:CARRIER_STATE
   mov %gs:CARRIER_STACK_TOP, %r11
   mov %rsp, -24(%r11)
   lea -24(%r11), %rsp
   pushfq
   lea -144(%rsp), %rsp
-  mov %rcx, 128(%rsp)
+  movq \counter, 128(%rsp)
   mov %rax, 120(%rsp)
   mov %rdi, 112(%rsp)
   mov %rsi, 104(%rsp)
@@ -100,6 +102,11 @@ arch_call_entry:
   mov %r10, 56(%rsp)
   movq $0, FRAME_HOW(%rsp)  // MACHINE_FRAME_CALL
   testl $GUEST_FLAGS, 144(%rsp)
+  .endm
+  .globl arch_call_entry, arch_call_leave
+  .balign 64
+arch_call_entry:
+  enter %rcx
   jnz 2f
   mov %rsp, %rdi
   call machine_syscall
@@ -204,6 +211,42 @@ complete:
   movq $0x2b, 168(%rsp)
   movq $2, 8+FRAME_HOW(%rsp) // MACHINE_FRAME_LIVE
   ret
+
+// Page 0 comes here, by a site's `call *%rax` or by a jump to NULL: the return address lies on the guest's stack.
+  .globl arch_page_zero_entry, arch_page_zero_trap
+  .balign 64
+arch_page_zero_entry:
+  enter $0
+  jz 1f
+  push $2
+  popfq
+  call complete
+  movq $1, FRAME_HOW(%rsp)  // MACHINE_FRAME_FULL
+  jmp 2f
+1:
+  call complete
+2:
+  mov %rcx, 88(%rsp)        // the program's, where this is no call
+  mov %rsp, %rdi
+  xor %ebp, %ebp
+  call machine_page_zero
+  test %eax, %eax
+  jz arch_return_to_guest   // no call: a signal is on its way
+  mov %rsp, %rdi
+  call machine_syscall
+  cmpq $2, FRAME_HOW(%rsp)
+  jne arch_return_to_guest
+  test %eax, %eax
+  jz arch_call_window_start
+  jmp 7b
+arch_page_zero_trap:        // where that could not enter
+  mov %rsp, %rdi
+  call machine_page_zero
+  test %eax, %eax
+  jz arch_return_to_guest
+  mov %rsp, %rdi
+  call machine_syscall
+  jmp arch_return_to_guest
 
 // ---- Return to the guest ------------------------------------------------------------------------------------------
 // A restartable window: it begins by recomputing everything from %gs and only reads the saved registers, so a kick
@@ -344,9 +387,11 @@ _start:
   .text
   .globl arch_signal_entry, arch_leave_handler, arch_trap_entry, arch_call_entry, arch_interrupt_entry, arch_fault_entry
   .globl arch_return_to_guest, arch_thread_entry, arch_carrier_entry, arch_oops_entry
+  .globl arch_page_zero_entry, arch_page_zero_trap
   .globl arch_switch, arch_switch_call, arch_resume, arch_call_on
 arch_signal_entry: arch_leave_handler: arch_trap_entry: arch_call_entry: arch_interrupt_entry: arch_fault_entry:
 arch_return_to_guest: arch_thread_entry: arch_carrier_entry: arch_oops_entry:
+arch_page_zero_entry: arch_page_zero_trap:
 arch_switch: arch_switch_call: arch_resume: arch_call_on:
   ud2                       // the hosted build tests pure logic: nothing there enters or switches
 #endif

@@ -61,5 +61,8 @@ int tool_status_code(int status);      // the exit code, or the signal that ende
 /// The version of landlock(7) that the host has; -1: none.
 int tool_landlock(void);
 
+/// Whether this process may map page 0.
+int tool_can_map_page_zero(void);
+
 uint64_t tool_monotonic(void);         // nanoseconds
 unsigned long tool_hwcap2(void);

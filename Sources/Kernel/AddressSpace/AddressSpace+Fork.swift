@@ -7,7 +7,7 @@ extension AddressSpace {
   /// lock is held throughout, so both copies are of one moment. MADV_DONTFORK and MADV_WIPEONFORK are known to the host.
   /// Errors: ENOMEM, EAGAIN.
   public func fork() throws(Errno) -> AddressSpace {
-    let child = AddressSpace(host: host)  // until it has its own
+    let child = AddressSpace(host: host, hook: hook)  // until it has its own
     try withMemory { (state) throws(Errno) in
       try child.withState { (copy) throws(Errno) in
         var last: (old: FileMapping, new: FileMapping)?

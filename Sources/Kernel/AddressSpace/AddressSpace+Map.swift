@@ -49,7 +49,7 @@ extension AddressSpace {
         space: self, file: request.file, object: object, isWritable: isWritable, attachment: request.segment)
       mapping?.wasWritable = request.protection & PROT_WRITE != 0
     }
-    let exec = Hook.rewrites ? execFile(request) : nil
+    let exec = hook.rewrites ? execFile(request) : nil
     let room = exec != nil && wantsStubRoom(request) ? ExecImage.stubRoom : 0
     var populates = request.has(MAP_POPULATE) && !request.has(MAP_NONBLOCK)
     let address = try withMemory { (state) throws(Errno) -> UInt in

@@ -32,20 +32,4 @@ extension AddressSpace {
     }
     return try host.run(body)
   }
-
-  /// Copies from `address` to `bytes`, for the caller's eyes. Returns the bytes copied: fewer where something is not mapped.
-  /// Errors: ESRCH, EFAULT where nothing is.
-  public func read(_ task: Task, at address: UInt, to bytes: KernelBytes) throws(Errno) -> Int {
-    try visit(task) { () throws(Errno) -> Int in
-      var buffers = IOBuffers(UserPointer<UInt8>(address), count: bytes.count)
-      return try buffers.copyIn(bytes)
-    }
-  }
-  /// Copies `bytes` to `address`.
-  public func write(_ task: Task, at address: UInt, from bytes: KernelBytes) throws(Errno) -> Int {
-    try visit(task) { () throws(Errno) -> Int in
-      var buffers = IOBuffers(UserPointer<UInt8>(address), count: bytes.count)
-      return try buffers.copyOut(bytes)
-    }
-  }
 }

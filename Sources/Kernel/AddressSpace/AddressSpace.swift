@@ -47,10 +47,17 @@ public final class AddressSpace {
   public final var auxiliary: [UInt] = []
   /// How much of it is present.
   let residency = Residency()
+  /// How system calls of its program are caught.
+  let hook: Hook
+  /// Where that is by page 0.
+  let pageZeroCalls = OnceReference<PageZeroCalls>()
   /// membarrier(2)'s registrations.
   public let barriers = Atomic<UInt32>(0)
 
-  public init(host: HostSpace) { self.host = host }
+  public init(host: HostSpace, hook: Hook) {
+    self.host = host
+    self.hook = hook
+  }
 
   public var space: HostSpace { host }
 

@@ -35,7 +35,7 @@ extension Task {
 
   /// The si_code of `fault`: what lies in the kernel's own ranges is not mapped, as far as a guest knows.
   var faultCode: Int32 {
-    if fault.trap == 14 && fault.signal == SIGSEGV && !isGuestRange(fault.address, 1) { return Int32(SEGV_MAPERR) }
+    if fault.trap == 14 && fault.signal == SIGSEGV && !isGuestMemory(fault.address, 1) { return Int32(SEGV_MAPERR) }
     return fault.code
   }
 }

@@ -113,7 +113,7 @@ extension Task {
   private func newHome(_ plan: ExecPlan) throws(Errno) -> NewHome {
     let stackRoom = min(max(memoryLimits.stack, 256 << 10), 1 << 40)
     let isRandom = Placement.isRandom(personality: process.personality)
-    let key = plan.layoutKey(stackRoom: stackRoom, isRandom: isRandom)
+    let key = plan.layoutKey(stackRoom: stackRoom, isRandom: isRandom, hook: process.hook)
     if let key, let (space, text) = keptTexts.with({ $0.take(key) }) {
       return NewHome(space: space, stackRoom: stackRoom, isRandom: isRandom, key: key, kept: text)
     }
@@ -146,7 +146,7 @@ extension Task {
       old?.leave()
       if hasAddressSpaces { try home.space.unmapKept() }
     }
-    let new = AddressSpace(host: home.space)
+    let new = AddressSpace(host: home.space, hook: process.hook)
     setAddressSpace(new)
     resetForExec(plan)
     new.kept = home.kept

@@ -20,10 +20,11 @@ struct ProgramLayout {
     let user: UInt32
     let stackRoom: UInt
     let isRandom: Bool
+    let hook: Hook
 
     func isSame(as other: Key) -> Bool {
       program === other.program && interpreter === other.interpreter && user == other.user
-        && stackRoom == other.stackRoom && isRandom == other.isRandom
+        && stackRoom == other.stackRoom && isRandom == other.isRandom && hook == other.hook
     }
   }
 
@@ -105,7 +106,7 @@ let keptTexts = KernelGlobal<KeptTexts>()
 
 extension ExecPlan {
   /// Nil where a run of it shares its layout with no other.
-  func layoutKey(stackRoom: UInt, isRandom: Bool) -> ProgramLayout.Key? {
+  func layoutKey(stackRoom: UInt, isRandom: Bool, hook: Hook) -> ProgramLayout.Key? {
     guard hasAddressSpaces, !credentials.isSecure, let file = ExecFile.of(program.file) else { return nil }
     var other: ExecFile?
     if let interpreter {
@@ -113,7 +114,8 @@ extension ExecPlan {
       other = file
     }
     return ProgramLayout.Key(
-      program: file, interpreter: other, user: credentials.credentials.euid, stackRoom: stackRoom, isRandom: isRandom)
+      program: file, interpreter: other, user: credentials.credentials.euid, stackRoom: stackRoom, isRandom: isRandom,
+      hook: hook)
   }
 }
 

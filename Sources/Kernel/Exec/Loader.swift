@@ -30,7 +30,7 @@ extension AddressSpace {
     let image = program.image
     let range = image.range
     // Behind it, room for stubs, where there is some.
-    var room = Hook.rewrites ? ExecImage.stubRoom : 0
+    var room = hook.rewrites ? ExecImage.stubRoom : 0
     let bias = try bias(of: image, place, &room, limits)
     if room > 0 {
       if image.interpreter == nil { ExecFile.of(program.file)?.prepare(program.file) }

@@ -13,7 +13,7 @@ private final class GuestThread: Thread {
     self.k = k
     self.done = done
     self.body = body
-    space0 = AddressSpace(host: try HostSpace.fresh())
+    space0 = AddressSpace(host: try HostSpace.fresh(), hook: .ofMachine)
     try super.init(space: HostSpace.root, isGuest: false)
   }
   override func begin() {

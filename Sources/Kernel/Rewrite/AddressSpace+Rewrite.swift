@@ -105,10 +105,13 @@ extension AddressSpace {
   /// `start..<end` is about to be mapped over, unmapped, moved or protected anew: text whose stubs lie there is the file's
   /// own again. The lock is held.
   func releaseStubs(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt) throws(Errno) {
-    var rooms: [UInt] = []
+    var rooms: [UInt] = [], isPatched = false
     state.areas.tree.forEach(from: start, to: end) { area in
-      if case .stubs = area.mapping?.object, area.mapping?.image != nil { rooms.append(area.start) }
+      guard let mapping = area.mapping, mapping.image != nil else { return }
+      isPatched = true
+      if case .stubs = mapping.object { rooms.append(area.start) }
     }
+    if isPatched { pageZeroCalls.borrowed?.with { $0.forget() } }
     if rooms.isEmpty { return }
     var texts: [FileMapping] = []
     state.areas.tree.forEach { area in
@@ -162,6 +165,14 @@ extension AddressSpace {
     guard let (image, base) = lookUp(counter) else { return nil }
     return image.breakpoint(counter &- base).map { $0 &+ base }
   }
+  /// Whether the site at `address` calls through page 0.
+  func isPageZeroCall(at address: UInt) -> Bool {
+    let calls = pageZeroCalls.borrowed ?? pageZeroCalls.set(PageZeroCalls())
+    if calls.with({ $0.has(address) }) { return true }
+    guard let (image, base) = lookUp(address), image.isPageZeroCall(address &- base) else { return false }
+    calls.with { $0.add(address) }
+    return true
+  }
   /// The image, and where its text's first byte is: distances are from there, wherever the counter lies.
   private func lookUp(_ counter: UInt) -> (image: ExecImage, base: UInt)? {
     withoutChange { state in
@@ -181,29 +192,38 @@ extension AddressSpace {
 extension Task {
   /// A system call at `site` has trapped.
   func patchCall(at site: UInt) {
-    guard Hook.rewrites, let space = addressSpace.borrowed else { return }
-    space.with { $0.patchSite(site) }
+    guard let space = addressSpace.borrowed else { return }
+    space.with { if $0.hook.rewrites { $0.patchSite(site) } }
+  }
+
+  /// Whether a patched site that calls through page 0 returns to `next`.
+  func isPatchedCall(returningTo next: UInt) -> Bool {
+    guard let space = addressSpace.borrowed else { return false }
+    return space.with { $0.hook == .zpoline && $0.isPageZeroCall(at: next &- 2) }
   }
 
   /// Before a signal's frame is made: the program counter is shown as the program knows it.
   func showOwnCounter() {
+    if addressSpace.borrowed.map({ $0.with { $0.hook.rewrites } }) == true { leavePageZero() }
     guard let (counter, stage) = ownCounter(isReturn: callResult != nil), (try? settle(stage)) != nil else { return }
     setProgramCounter(counter, wasReturn: stage == .clean)
   }
   /// nil: it is the program counter.
   private func ownCounter(isReturn: Bool) -> (counter: UInt, stage: IdentificationStub.Stage)? {
-    guard Hook.rewrites, let space = addressSpace.borrowed else { return nil }
+    guard let space = addressSpace.borrowed, space.with({ $0.hook.rewrites }) else { return nil }
     let (counter, searchReturn) = (programCounter, searchReturn)
     return space.with { $0.original(counter, isReturn: isReturn, searchReturn: searchReturn) }
   }
 
   /// A fault that a patch has caused, not the program: the program counter is put right, and it goes on.
   func isPatchFault() -> Bool {
-    guard Hook.rewrites, fault.signal == SIGILL || fault.signal == SIGTRAP, let space = addressSpace.borrowed else {
-      return false
-    }
+    guard fault.signal == SIGILL || fault.signal == SIGTRAP, let space = addressSpace.borrowed,
+      space.with({ $0.hook.rewrites })
+    else { return false }
     // Stepping through a stub is no step.
-    if fault.signal == SIGTRAP && fault.code == Int32(TRAP_TRACE) { return ownCounter(isReturn: false) != nil }
+    if fault.signal == SIGTRAP && fault.code == Int32(TRAP_TRACE) {
+      return pageZeroReturn != nil || ownCounter(isReturn: false) != nil
+    }
     let counter = programCounter
     let target = space.with { fault.signal == SIGILL ? $0.redirect(counter) : $0.breakpoint(counter &- 1) }
     guard let target else { return false }

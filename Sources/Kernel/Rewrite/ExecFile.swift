@@ -2,12 +2,6 @@ import CBoot
 import CLinux
 import Machine
 
-/// How system calls of guest programs are caught: `hook=`.
-enum Hook {
-  /// Sites are patched once they have trapped.
-  static var rewrites: Bool { bootBlock.header.hook == UInt32(MARTLET_HOOK_REWRITE) }
-}
-
 /// What is known of a file that programs map to run: where its segments lie, and, once a system call in it has trapped, its
 /// exec image. One for each content of a file: another takes its place when the file's times have changed.
 final class ExecFile {

@@ -55,8 +55,11 @@ final class ExecImage: Listed {
     else { return }
     var options = PatchOptions()
     // Of 15, the signal restorer, unwinders know the bytes; they do not look at them where a table has it.
-    if at >= 7, original[at - low - 5] == 15 || original[at - low - 4] == 15 {
-      options.signalReturn = UnwindTable.covers(UInt(site), in: file)
+    let mayRestore = at >= 7 && (original[at - low - 5] == 15 || original[at - low - 4] == 15)
+    let usesPageZero = Hook.patching == .zpoline
+    if mayRestore || usesPageZero, let function = UnwindTable.function(with: UInt(site), in: file) {
+      options.signalReturn = true
+      options.pageZero = usesPageZero && leavesRedZone(function, file)
     }
     sites.withLock { sites in
       if sites.knows(site) { return }
@@ -69,6 +72,15 @@ final class ExecImage: Listed {
         carryOut(plan)
       } catch { sites.left.append((site, error)) }
     }
+  }
+
+  /// Whether nothing of the function's lies where a call through page 0 puts its return address.
+  private func leavesRedZone(_ function: Range<UInt>, _ file: File) -> Bool {
+    guard function.count <= 1 << 16, place(UInt64(function.lowerBound), function.count) != nil,
+      let code = try? file.bytes(
+        at: Int(segment.offset &+ (function.lowerBound &- segment.address)), count: function.count)
+    else { return false }
+    return code.count == function.count && RedZone.isUnused(by: code.span)
   }
 
   /// In the order that `PatchPlan` asks for.
@@ -116,7 +128,12 @@ final class ExecImage: Listed {
   }
   /// Where a program goes on that ran into the breakpoint of a patch in the making, or made since.
   func breakpoint(_ distance: UInt) -> UInt? {
-    find(distance) { patch, counter in patch.start == counter ? patch.stub : nil }
+    // One without a stub is tried again.
+    find(distance) { patch, counter in patch.start == counter ? patch.stub == 0 ? counter : patch.stub : nil }
+  }
+  /// Whether the site there calls through page 0.
+  func isPageZeroCall(_ distance: UInt) -> Bool {
+    find(distance) { patch, counter in patch.form == .pageZero && patch.site == counter ? counter : nil } != nil
   }
   private func find(_ distance: UInt, _ body: (Patch, UInt64) -> UInt64?) -> UInt? {
     let counter = UInt64(segment.address &+ distance)

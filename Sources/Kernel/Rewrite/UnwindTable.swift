@@ -5,8 +5,9 @@ import Machine
 enum UnwindTable {
   private static var largest: Int { 4 << 20 }
 
-  /// Whether a row of the table is about `address`, one of the file's own. Where the file cannot be understood, none is.
-  static func covers(_ address: UInt, in file: File) -> Bool { !functions(having: [address], in: file).isEmpty }
+  /// What the table's row is about that has `address`, one of the file's own: a function. Nil: there is none, or the file
+  /// cannot be understood.
+  static func function(with address: UInt, in file: File) -> Range<UInt>? { functions(having: [address], in: file).first }
 
   /// The functions, by the table's rows, that have any of `addresses`, which ascend.
   static func functions(having addresses: [UInt], in file: File) -> [Range<UInt>] {

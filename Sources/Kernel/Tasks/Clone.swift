@@ -103,6 +103,7 @@ extension Task {
       if childProcess.limits[RLIMIT_CPU].soft != .max { childProcess.signals.timers.followLimit(childProcess) }
       childProcess.dumpable = process.dumpable
       childProcess.killPriority = process.killPriority
+      childProcess.hook = process.hook
       childProcess.personality = process.personality
     }
     var childFiles: FileTable?

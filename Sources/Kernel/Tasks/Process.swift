@@ -68,6 +68,8 @@ public final class Process {
   public var dumpable: Int32 = 1
   /// PR_SET_THP_DISABLE: a hint, which the host does not get.
   public var disablesHugePages = false
+  /// How the system calls of its next program are caught.
+  public var hook = Hook.ofMachine
   /// personality(2).
   public var personality: UInt32 = 0
   /// comm of the leader as /proc shows it; the tasks have their own.

@@ -76,6 +76,7 @@ public final class Task: Thread {
   public override func begin() { beginTask() }
   public override func dieOfOops() { dieOfKernelFault() }
   public override func systemCallTrapped(at site: UInt) { patchCall(at: site) }
+  public override func isPageZeroCall(returningTo next: UInt) -> Bool { isPatchedCall(returningTo: next) }
   public override func resolveFault(at address: UInt, isWrite: Bool, isExecute: Bool) -> Bool {
     resolvePageFault(at: address, isWrite: isWrite, isExecute: isExecute)
   }

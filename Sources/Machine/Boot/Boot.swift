@@ -105,6 +105,7 @@ private func bootOnStack(_ unused: UnsafeMutableRawPointer?) {
   StandardStreams.compare()
   HostMountFiles.prepare()
   _ = hostCall(__NR_prctl, Int(PR_SET_PDEATHSIG), Int(SIGKILL))
+  if bootBlock.header.hook == UInt32(MARTLET_HOOK_ZPOLINE) { mapPageZero() }
   Sandbox.lockIn()
   startThreads()
   SpaceMaker.run()

@@ -72,6 +72,8 @@ open class Thread: Listed {
   open func sampleMemory() {}
   /// A system call's instruction at `site` has trapped: before the call itself. May sleep.
   open func systemCallTrapped(at site: UInt) {}
+  /// Whether a system call's site that returns to `next` is patched to call through page 0. May sleep.
+  open func isPageZeroCall(returningTo next: UInt) -> Bool { false }
   /// A fault of guest code, described by `fault`, that `resolveFault` refused or that is none of a page.
   open func guestFault() {}
   /// An oops ended what this thread did: it must die now, on its own stack from the top. Does not return.

@@ -122,7 +122,7 @@ extension IOBuffers {
   ) throws(Errno) -> Int {
     let number = descriptor.number
     let asked = min(limit, rest)
-    guard vector.isEmpty && (isKernel || isGuestRange(address, UInt(bitPattern: asked))) else {
+    guard vector.isEmpty && (isKernel || isGuestMemory(address, UInt(bitPattern: asked))) else {
       return try transferSlowly(number, offset, limit, flags, isWhole, isRead)
     }
     let result = attempt(number, asked, offset, flags, isRead)
@@ -184,7 +184,7 @@ extension IOBuffers {
     while count > 0 && done < limit {
       let asked = min(rest, limit &- done, bound)
       bound = .max
-      guard isKernel || isGuestRange(address, UInt(bitPattern: asked)) else {
+      guard isKernel || isGuestMemory(address, UInt(bitPattern: asked)) else {
         if done > 0 { return done }
         throw .fault
       }

@@ -7,6 +7,8 @@ public enum PatchKind: UInt8, Sendable {
 
 /// How a patched site gets to its stub. docs/rewriting.md shows each.
 public enum PatchForm: UInt8, Sendable, CaseIterable {
+  /// A call through page 0, without a stub.
+  case pageZero
   /// A short jump in place of the call, to a long one in padding nearby.
   case springboard
   /// A long jump in place of the instruction before, which runs in the stub. Where that has the jump's length the call
@@ -14,8 +16,6 @@ public enum PatchForm: UInt8, Sendable, CaseIterable {
   case before
   /// A long jump in place of the call and what follows, which runs in the stub after it.
   case after
-  /// A call through page 0, without a stub.
-  case pageZero
 }
 
 /// Why a site is left trapping.
@@ -120,7 +120,7 @@ public struct PatchOptions: Sendable {
   public var severalStores = true
   /// Whether to patch signal restorers: right where unwinders find the file's unwind tables for them.
   public var signalReturn = false
-  /// Whether page 0 holds the sled that `PatchForm.pageZero` calls.
+  /// Whether page 0 holds the sled that `PatchForm.pageZero` calls, and the site's function leaves its red zone alone.
   public var pageZero = false
   public init() {}
 }

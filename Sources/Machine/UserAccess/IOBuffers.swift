@@ -92,7 +92,7 @@ import CMachine
   @inline(__always) public mutating func clear(_ limit: Int) throws(Errno) -> Int {
     let part = min(rest, limit)
     // One segment is what most calls have.
-    if isKernel || !vector.isEmpty || !isGuestRange(address, UInt(bitPattern: part)) { return try clearSegments(limit) }
+    if isKernel || !vector.isEmpty || !isGuestMemory(address, UInt(bitPattern: part)) { return try clearSegments(limit) }
     let left = unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), part)
     if left != 0 { return try cleared(part &- left) }
     pass(part)
@@ -113,7 +113,7 @@ import CMachine
     var done = 0
     while done < limit && count > 0 {
       let part = min(rest, limit &- done)
-      guard isKernel || isGuestRange(address, UInt(part)) else { break }
+      guard isKernel || isGuestMemory(address, UInt(part)) else { break }
       let left = unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), part)
       done &+= part &- left
       advance(part &- left)
@@ -149,7 +149,7 @@ import CMachine
   @inline(__always)
   private mutating func move(_ base: UnsafeMutableRawPointer, _ limit: Int, out: Bool) throws(Errno) -> Int {
     let part = min(rest, limit)
-    if isKernel || !vector.isEmpty || !isGuestRange(address, UInt(bitPattern: part)) {
+    if isKernel || !vector.isEmpty || !isGuestMemory(address, UInt(bitPattern: part)) {
       return unsafe try moveSegments(base, limit, out: out)
     }
     mightSleep()
@@ -165,7 +165,7 @@ import CMachine
     var done = 0
     while done < limit && count > 0 {
       let part = min(rest, limit &- done)
-      guard isKernel || isGuestRange(address, UInt(part)) else { break }
+      guard isKernel || isGuestMemory(address, UInt(part)) else { break }
       let user = unsafe UnsafeMutableRawPointer(bitPattern: address), kernel = unsafe base + done
       let left = unsafe out ? arch_user_copy(user, kernel, part) : arch_user_copy(kernel, user, part)
       done &+= part &- left

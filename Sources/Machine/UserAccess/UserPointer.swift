@@ -1,6 +1,7 @@
 import CMachine
 
-/// Where guest addresses may lie: not in kernel memory and not in the kernel image (docs/address-map.md).
+/// Where guest addresses may lie: not in kernel memory and not in the kernel image (docs/address-map.md). What Linux asks by
+/// access_ok().
 @inline(__always) public func isGuestRange(_ address: UInt, _ count: UInt) -> Bool {
   let (end, overflow) = address.addingReportingOverflow(count)
   if overflow { return false }
@@ -9,11 +10,16 @@ import CMachine
   return address >= 0x5000_0000_0000 && end <= 0x6800_0000_0000
 }
 
+/// Where a guest can have memory: not on page 0 either, which the machine may have put there for itself.
+@inline(__always) public func isGuestMemory(_ address: UInt, _ count: UInt) -> Bool {
+  (address >= 0x1000 || count == 0) && isGuestRange(address, count)
+}
+
 /// Copies between kernel and guest memory, where `user` is the guest's side. A page that is only unfilled is filled.
 @inline(__always)
 func userCopy(to: UnsafeMutableRawPointer?, from: UnsafeRawPointer?, _ count: Int, user: UInt) throws(Errno) {
   mightSleep()
-  guard isGuestRange(user, UInt(bitPattern: count)), unsafe arch_user_copy(to, from, count) == 0 else { throw .fault }
+  guard isGuestMemory(user, UInt(bitPattern: count)), unsafe arch_user_copy(to, from, count) == 0 else { throw .fault }
 }
 
 /// An address at which the guest alleges a `T`. Holding one proves nothing, so it has no `pointee`: it only copies, each
@@ -58,7 +64,8 @@ func userCopy(to: UnsafeMutableRawPointer?, from: UnsafeRawPointer?, _ count: In
     var failed = false
     let result = unsafe [T](unsafeUninitializedCapacity: count) { b, filled in
       let size = count &* MemoryLayout<T>.stride
-      if isGuestRange(a, UInt(size)), unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: a), size) == 0 {
+      if isGuestMemory(a, UInt(size)), unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: a), size) == 0
+      {
         filled = count
       } else {
         failed = true
@@ -108,7 +115,7 @@ extension UserPointer where T == UInt8 {
     // SAFETY: room for the longest that is copied and for the eight bytes that `ShortPath` may read behind it.
     return try unsafe withUnsafeTemporaryAllocation(byteCount: 264, alignment: 8) { (b) throws(Errno) -> R? in
       let room = min(256, Int(4096 &- from & 4095) & ~7)
-      guard let base = b.baseAddress, room > 0, isGuestRange(from, UInt(bitPattern: room)) else { return nil }
+      guard let base = b.baseAddress, room > 0, isGuestMemory(from, UInt(bitPattern: room)) else { return nil }
       let count = unsafe arch_user_string(base, UnsafeRawPointer(bitPattern: from).unsafelyUnwrapped, room)
       if count < 0 { return nil }
       return try unsafe body(ShortPath(base, count))
@@ -124,7 +131,7 @@ extension UserPointer where T == UInt8 {
       var found = -1
       var failed = false
       let part = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { b, filled in
-        guard isGuestRange(at, UInt(chunk)),
+        guard isGuestMemory(at, UInt(chunk)),
           unsafe arch_user_copy(b.baseAddress, UnsafeRawPointer(bitPattern: at), chunk) == 0
         else {
           failed = true
@@ -148,7 +155,7 @@ extension UserPointer where T == UInt8 {
   }
   /// Zeroes `count` bytes.
   public func clear(count: Int) throws(Errno) {
-    guard isGuestRange(address, UInt(bitPattern: count)), count >= 0,
+    guard isGuestMemory(address, UInt(bitPattern: count)), count >= 0,
       unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), count) == 0
     else { throw .fault }
   }
@@ -159,7 +166,7 @@ extension UserPointer where T: FixedWidthInteger {
   @inline(__always) public func copyOut(_ value: T) throws(Errno) {
     mightSleep()
     let size = MemoryLayout<T>.size
-    guard isGuestRange(address, UInt(size)) else { throw .fault }
+    guard isGuestMemory(address, UInt(size)) else { throw .fault }
     let failed: Int32
     switch size {
     case 8: failed = arch_user_store64(address, UInt64(truncatingIfNeeded: value))
@@ -177,14 +184,14 @@ extension UserPointer where T: FixedWidthInteger {
 extension UserPointer where T == UInt32 {
   @inline(__always) public func load() throws(Errno) -> UInt32 {
     var value: UInt32 = 0
-    guard isGuestRange(address, 4), unsafe arch_user_load32(UnsafeRawPointer(bitPattern: address), &value) == 0
+    guard isGuestMemory(address, 4), unsafe arch_user_load32(UnsafeRawPointer(bitPattern: address), &value) == 0
     else { throw .fault }
     return value
   }
   /// Stores `desired` where the word is `expected`; returns what was there.
   @inline(__always) public func compareExchange(_ expected: UInt32, _ desired: UInt32) throws(Errno) -> UInt32 {
     var value = expected
-    guard isGuestRange(address, 4),
+    guard isGuestMemory(address, 4),
       unsafe arch_user_compare_exchange32(UnsafeMutableRawPointer(bitPattern: address), &value, desired) == 0
     else { throw .fault }
     return value

@@ -83,6 +83,9 @@ func machineSignal(_ signal: Int32, _ info: UnsafeMutableRawPointer, _ context: 
     unsafe frame.pointee.rip = frame.pointee.rcx
     unsafe arch_leave_handler(vectors, frame, arch_trap_entry)
   }
+  if at == address_of_arch_page_zero_entry() && (signal == SIGSEGV || signal == SIGTRAP) {
+    unsafe arch_leave_handler(vectors, frame, arch_page_zero_trap)
+  }
   switch signal {
   case SIGSYS:
     let isHere = unsafe info.load(fromByteOffset: 28, as: UInt32.self) == LINUX_AUDIT_ARCH
@@ -156,7 +159,7 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
   let carrier = unsafe arch_carrier()
   let isPageFault = unsafe context.pointee.uc_mcontext.trapno == 14
   let address = unsafe UInt(context.pointee.uc_mcontext.cr2)
-  guard unsafe isPageFault && carrier.pointee.locks == 0 && carrier.pointee.current != nil && isGuestRange(address, 1)
+  guard unsafe isPageFault && carrier.pointee.locks == 0 && carrier.pointee.current != nil && isGuestMemory(address, 1)
   else {
     unsafe context.pointee.uc_mcontext.rip = resume
     return
@@ -183,17 +186,22 @@ private func offer(_ context: UnsafeMutablePointer<linux_ucontext>, _ resume: UI
 }
 @c(machine_interrupt) func machineInterrupt(_ frame: UnsafeMutablePointer<machine_frame>) {}
 
-@c(machine_fault) func machineFault(_ frame: UnsafeMutablePointer<machine_frame>) {
-  Thread.withCurrent { thread in
+/// Returns 1 where it was a system call after all, to be made, else 0.
+@c(machine_fault) func machineFault(_ frame: UnsafeMutablePointer<machine_frame>) -> UInt32 {
+  defer { checkStack() }
+  return Thread.withCurrent { thread in
     let fault = thread.fault
-    if fault.trap == 14 && (fault.signal == SIGSEGV || fault.signal == SIGBUS) && isGuestRange(fault.address, 1),
+    if fault.trap == 14 && (fault.signal == SIGSEGV || fault.signal == SIGBUS) && isGuestMemory(fault.address, 1),
       thread.resolveFault(at: fault.address, isWrite: fault.isWrite, isExecute: fault.isExecute)
     {
-      return
+      return 0
     }
+    // What lies there is nothing to the guest: no page, hence no key.
+    if fault.trap == 14 && !isGuestMemory(fault.address, 1) { thread.fault.errorCode &= ~0x21 }
+    if unsafe thread.isPageZeroFault(frame) { return 1 }
     thread.guestFault()
+    return 0
   }
-  checkStack()
 }
 @c(machine_iret_fault) func machineIretFault(_ frame: UnsafeMutablePointer<machine_frame>) {
   Thread.withCurrent { thread in

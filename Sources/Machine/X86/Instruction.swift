@@ -32,6 +32,15 @@ public struct Instruction: Equatable, Sendable {
     case fixed
   }
 
+  /// What it does with the stack pointer, implied uses (`push`, `call`) apart.
+  public enum StackUse: UInt8, Sendable {
+    case none
+    /// It reads or sets it, so that others may have it too, or goes by an index from it.
+    case named
+    /// It names memory below it.
+    case below
+  }
+
   public var length: Int
   public var kind: Kind
   /// The last byte of the opcode.
@@ -42,6 +51,8 @@ public struct Instruction: Equatable, Sendable {
   public var distance: Int
   /// Whether a prefix makes a relative branch differ from one processor's maker to another's.
   public var isOddBranch: Bool
+  /// For `none` certain, else where it may be so.
+  public var stackUse: StackUse
 
   /// Whether control never goes on to the next instruction.
   public var endsBlock: Bool { kind == .jump || kind == .end || kind == .breakpoint }

@@ -17,6 +17,7 @@ public struct InstructionDecoder {
   private var displacementOffset = 0
   private var distance = 0
   private var kind = Instruction.Kind.plain
+  private var stackUse = Instruction.StackUse.none
 
   /// The instruction at `offset` in `code`; nil: there is none, or not all of it.
   public static func decode(_ code: Span<UInt8>, at offset: Int) -> Instruction? {
@@ -34,7 +35,7 @@ public struct InstructionDecoder {
     let kind = decoder.kind
     return Instruction(
       length: decoder.position, kind: kind, opcode: opcode, displacementOffset: decoder.displacementOffset,
-      distance: decoder.distance, isOddBranch: decoder.hasOperandSize)
+      distance: decoder.distance, isOddBranch: decoder.hasOperandSize, stackUse: decoder.stackUse)
   }
 
   private init(_ bytes: UInt128) { self.bytes = bytes }
@@ -87,8 +88,9 @@ public struct InstructionDecoder {
   /// One byte of opcode.
   private mutating func legacy(_ opcode: UInt8) -> Bool {
     guard let layout = OpcodeLayout.oneByte(opcode) else { return false }
-    if layout.hasModRM { operand() }
+    if layout.hasModRM { operand(hasRegister: !OpcodeLayout.isGroup(opcode)) }
     let register = modRM >> 3 & 7
+    if OpcodeLayout.namesStack(opcode), rex & 1 == 0 { stackUse = .named }
     switch opcode {
     case 0x70...0x7f, 0xe0...0xe3: return branch(.conditional, size: 1)
     case 0xeb: return branch(.jump, size: 1)
@@ -237,14 +239,23 @@ public struct InstructionDecoder {
 
   // MARK: - Operands
 
-  /// ModRM, SIB and displacement.
-  private mutating func operand() {
+  /// ModRM, SIB and displacement. `hasRegister`: its middle bits are a register, no opcode.
+  private mutating func operand(hasRegister: Bool = true) {
     modRM = next()
     let mode = modRM >> 6
-    if mode == 3 { return }
+    if hasRegister, modRM >> 3 & 7 == 4, rex & 4 == 0 { stackUse = .named }
+    if mode == 3 {
+      if modRM & 7 == 4, rex & 1 == 0 { stackUse = .named }
+      return
+    }
     var base = modRM & 7
     if base == 4 {
-      base = next() & 7
+      let scale = next()
+      base = scale & 7
+      if base == 4, rex & 1 == 0 {
+        if scale >> 3 & 7 != 4 || rex & 2 != 0 { stackUse = .named }
+        if isNegative(mode) { stackUse = .below }
+      }
     } else if mode == 0, base == 5 {
       displacementOffset = position
     }
@@ -253,6 +264,12 @@ public struct InstructionDecoder {
     } else if mode == 2 || base == 5 {
       position &+= 4
     }
+  }
+
+  /// Whether the displacement that comes next is below zero.
+  private func isNegative(_ mode: UInt8) -> Bool {
+    let last = mode == 1 ? position : position &+ 3
+    return mode != 0 && last < 16 && bytes &>> UInt128(last &* 8) & 0x80 != 0
   }
 
   private mutating func immediate(_ layout: OpcodeLayout) {

@@ -34,6 +34,22 @@ struct OpcodeLayout: OptionSet {
     }
   }
 
+  /// Whether the middle bits of ModRM choose the operation, in the map without an escape.
+  static func isGroup(_ opcode: UInt8) -> Bool {
+    switch opcode {
+    case 0x80...0x83, 0x8f, 0xc0, 0xc1, 0xc6, 0xc7, 0xd0...0xd3, 0xd8...0xdf, 0xf6, 0xf7, 0xfe, 0xff: true
+    default: false
+    }
+  }
+
+  /// Whether the opcode itself has the stack pointer for a register; `enter` has it too.
+  static func namesStack(_ opcode: UInt8) -> Bool {
+    switch opcode {
+    case 0x54, 0x5c, 0x94, 0xbc, 0xc8: true
+    default: false
+    }
+  }
+
   /// The map after 0f.
   static func twoByte(_ opcode: UInt8) -> OpcodeLayout? {
     switch opcode {

@@ -93,10 +93,10 @@ public struct PatchPlanner: ~Escapable {
   @inline(never)
   private func attempt(_ form: PatchForm, _ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     switch form {
+    case .pageZero: pageZero(severalStores)
     case .springboard: springboard(&area, severalStores)
     case .before: before(&area, severalStores)
     case .after: after(&area, severalStores)
-    case .pageZero: pageZero(severalStores)
     }
   }
 
@@ -241,10 +241,9 @@ public struct PatchPlanner: ~Escapable {
     var code = CodeBytes(at: site)
     code.append(0xff as UInt8)  // call *%rax
     code.append(0xd0 as UInt8)
-    return .done(
-      PatchPlan(
-        patch: Patch(kind: kind, form: .pageZero, site: site, next: next, start: site), code: code,
-        springboard: CodeBytes(at: 0), stub: CodeBytes(at: 0)))
+    var patch = Patch(kind: kind, form: .pageZero, site: site, next: next, start: site)
+    patch.codeLength = UInt8(code.count)
+    return .done(PatchPlan(patch: patch, code: code, springboard: CodeBytes(at: 0), stub: CodeBytes(at: 0)))
   }
 
   private func finish(

@@ -34,7 +34,7 @@ extension Thread {
     header.size = UInt32(truncatingIfNeeded: size)
     // `xsave` leaves alone in the header what it does not write.
     try UserPointer<VectorFrameHeader>(address &+ VectorFrameHeader.offset).copyOut(header)
-    guard isGuestRange(address, UInt(size)), arch_vector_save_user(address, mask) == 0 else { throw .fault }
+    guard isGuestMemory(address, UInt(size)), arch_vector_save_user(address, mask) == 0 else { throw .fault }
     try UserPointer<UInt32>(address &+ UInt(size)).copyOut(UInt32(FP_XSTATE_MAGIC2))
   }
 
@@ -65,7 +65,7 @@ extension Thread {
     if isExtended && stated == size {
       let at = unsafe UInt(keysOffset)
       let keys = components & 0x200 != 0 && at != 0 ? try UserPointer<UInt32>(address &+ at).copyIn() : 0
-      if isGuestRange(address, size),
+      if isGuestMemory(address, size),
         let isLoaded = VectorState.load(from: address, components: components, keys: keys, mxcsr: mxcsr)
       {
         if isLoaded { return }

@@ -123,8 +123,12 @@ func prepareVectorState() {
   unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: size)
   unsafe area.storeBytes(of: 0x37f, as: UInt16.self)  // x87 control word
   unsafe area.storeBytes(of: 0x1f80, toByteOffset: 24, as: UInt32.self)  // MXCSR
-  // Header: XSTATE_BV 3 takes x87 and SSE from here, everything else in its initial state.
-  unsafe area.storeBytes(of: 3, toByteOffset: 512, as: UInt64.self)
+  // Header: XSTATE_BV takes x87 and SSE from here, and the protection keys that the host gives to a program; everything
+  // else in its initial state.
+  let keys = arch_cpuid(0xd, 9)
+  let hasKeys = unsafe vectorMask & 0x200 != 0 && keys.a == 8 && Int(keys.b) + 8 <= size
+  if hasKeys { unsafe area.storeBytes(of: arch_keys(), toByteOffset: Int(keys.b), as: UInt32.self) }
+  unsafe area.storeBytes(of: hasKeys ? 0x203 : 3, toByteOffset: 512, as: UInt64.self)
   unsafe vectorInitialArea = area
   layOut()
 }

@@ -130,6 +130,18 @@ TEST(written_text) {
   for (int i = 0; i < SITES; i++) CHECK_EQ(run(crowded, i), getppid());
 }
 
+// Of the calls that it has made, how many places it sees changed in its own text.
+HELPER(changed) {
+  int changed = 0;
+  for (int i = 0; i < SITES; i++) {
+    for (int k = 0; k < 3; k++) CHECK_EQ(run(padded, i), getpid());
+    volatile unsigned char *site = (unsigned char *)padded + i * SLOT + i % 8 + 5;
+    changed += site[0] != 0x0f || site[1] != 0x05;
+  }
+  printf("%d\n", changed);
+  return 0;
+}
+
 // A child runs on in what its parent has, and alone in what it changes.
 TEST(forked, FORKS) {
   for (int i = 0; i < SITES; i += 3) CHECK_EQ(run(padded, i), getpid());

@@ -5,7 +5,7 @@
 //        instructions identify FILE OFFSET SIZE ADDRESS AREA ANSWERS <FUNCTIONS
 //
 // `decode` writes for each byte, as if an instruction began there, eight bytes: length (0: no instruction), kind, where
-// its displacement is, 0, and a branch's distance (32). `plan` patches the sites whose addresses it reads, one a line, one
+// its displacement is, its use of the stack pointer, and a branch's distance (32). `plan` patches the sites whose addresses it reads, one a line, one
 // after the other, and says of each how: site, form or refusal, 1 if the patch crosses a word, then address and bytes of
 // patch, springboard and stub, and where the moved instructions begin in the stub. ADDRESS is the stretch's own, AREA the
 // stub area's. Options: one-store, signal-return, page-zero.
@@ -38,7 +38,7 @@ func decode(_ code: [UInt8]) {
     rows.append(UInt8(found?.length ?? 0))
     rows.append(found?.kind.rawValue ?? 0)
     rows.append(UInt8(found?.displacementOffset ?? 0))
-    rows.append(0)
+    rows.append(found?.stackUse.rawValue ?? 0)
     let distance = UInt32(truncatingIfNeeded: found?.distance ?? 0)
     for shift in [0, 8, 16, 24] as [UInt32] { rows.append(UInt8(truncatingIfNeeded: distance >> shift)) }
   }

@@ -10,6 +10,7 @@ struct ProcEntry {
     case descriptors
     case descriptorInformation
     case threads
+    case memory
   }
   let name: StaticString
   let mode: UInt32
@@ -33,7 +34,7 @@ struct ProcEntry {
   }
   var type: UInt32 {
     switch content {
-    case .text: FileType.regular
+    case .text, .memory: FileType.regular
     case .place: FileType.symbolicLink
     case .descriptors, .descriptorInformation, .threads: FileType.directory
     }
@@ -52,6 +53,7 @@ final class ProcEntries {
     addState()
     addPlaces()
     addConstants()
+    addOwn()
   }
 
   // Out of line, so that the frames of these functions stay small.
@@ -70,6 +72,7 @@ final class ProcEntries {
     add("environ", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.environment(v, &t) }))
     add("auxv", 0o400, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMemory.auxiliary(v, &t) }))
     add("cmdline", 0o444, .text({ (v, t) throws(Errno) in try ProcMemory.commandLine(v, &t) }))
+    add("mem", 0o600, .memory)
     add("maps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.maps(v, &t) }))
     add("smaps", 0o444, isPrivate: true, .text({ (v, t) throws(Errno) in try ProcMaps.smaps(v, &t) }))
     add(
@@ -90,6 +93,14 @@ final class ProcEntries {
     add(
       "oom_score_adj", 0o644, .text({ (v, t) throws(Errno) in ProcStatus.killPriority(v, &t) }),
       write: { (v, bytes) throws(Errno) in try ProcStatus.setKillPriority(v, bytes) })
+  }
+  @inline(never) private func addOwn() {
+    add(
+      "hook", 0o644, isForProcess: true,
+      .text({ (v, t) throws(Errno) in
+        t.add(v.process.hook.name)
+        t.newline()
+      }), write: { (v, bytes) throws(Errno) in try Hook.set(v, bytes) })
   }
   @inline(never) private func addPlaces() {
     add("cwd", 0o777, .place({ (v) throws(Errno) in try ProcFiles.directory(v) }))
@@ -179,6 +190,8 @@ final class ProcDirectory: SyntheticDirectory {
     case .descriptorInformation:
       return ProcDescriptors(
         fileSystem, subject, number: number, mode: entry.mode, uid: uid, gid: gid, isInformation: true)
+    case .memory:
+      return ProcMemoryNode(fileSystem, subject, number: number, mode: entry.mode, uid: uid, gid: gid)
     case .threads:
       return ProcThreads(fileSystem, subject, number: number, uid: uid, gid: gid)
     }

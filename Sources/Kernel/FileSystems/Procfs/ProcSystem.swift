@@ -152,11 +152,8 @@ enum ProcSystem {
     text.add(MemoryUsage.current.total >> 20)
     text.add(bootBlock.has(MARTLET_MMU_NONE) ? "m mmu=none" : "m mmu=host")
     text.add(bootBlock.has(MARTLET_NO_ASLR) ? " norandmaps hook=" : " hook=")
-    switch Int(bootBlock.header.hook) {
-    case MARTLET_HOOK_REWRITE: text.add("rewrite\n")
-    case MARTLET_HOOK_ZPOLINE: text.add("zpoline\n")
-    default: text.add("trap\n")
-    }
+    text.add(Hook.ofMachine.name)
+    text.newline()
   }
 
   static func fileSystemsText(_ text: inout TextBuilder) {
