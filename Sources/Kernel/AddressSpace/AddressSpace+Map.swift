@@ -48,6 +48,7 @@ extension AddressSpace {
       mapping = FileMapping(
         space: self, file: request.file, object: object, isWritable: isWritable, attachment: request.segment)
       mapping?.wasWritable = request.protection & PROT_WRITE != 0
+      mapping?.isProgram = request.has(MAP_DENYWRITE)
     }
     let exec = hook.rewrites ? execFile(request) : nil
     let room = exec != nil && wantsStubRoom(request) ? ExecImage.stubRoom : 0
@@ -222,7 +223,7 @@ extension AddressSpace {
       if let kept, kept.has(start, area.end, nil) { return }
       try HostMemory.mapHostFile(
         start, count, protection: protection, descriptor: file.descriptor, offset: area.offset,
-        isShared: area.flags.contains(.shared))
+        isShared: area.flags.contains(.shared), isData: area.mapping?.isProgram == true)
     }
   }
 

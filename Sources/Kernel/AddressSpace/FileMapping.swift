@@ -17,6 +17,8 @@ public final class FileMapping: Listed {
   var stubs: UInt = 0
   /// What is mapped in place of the file's text, or in the room.
   var image: ExecImage?
+  /// exec or a dynamic loader maps a program (MAP_DENYWRITE, which says nothing else).
+  var isProgram = false
   /// It could be written once: what the guest changed must not be replaced.
   var wasWritable = false
   /// Areas that have it: under the address space's lock. At zero it leaves the list.

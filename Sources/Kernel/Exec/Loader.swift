@@ -120,8 +120,8 @@ extension AddressSpace {
   ) throws(Errno) {
     let skipped = segment.address & 4095
     var request = MapRequest(
-      address: start, count: count, protection: segment.protection, flags: MAP_PRIVATE | MAP_FIXED, file: file,
-      offset: segment.fileOffset - skipped)
+      address: start, count: count, protection: segment.protection, flags: MAP_PRIVATE | MAP_FIXED | MAP_DENYWRITE,
+      file: file, offset: segment.fileOffset - skipped)
     do throws(Errno) {
       _ = try map(request, limits: limits)
       return

@@ -25,15 +25,15 @@ public enum HostMemory {
     unsafe try check(
       hostCall(__NR_mmap, Int(address), Int(count), Int(protection), Int(flags), Int(machineDescriptor), Int(offset)))
   }
-  /// Pages of a host file. A few that are a program's own to write are copied at once, in place of a fault for each: as a
-  /// rule they are a program's data, and relocations touch all of it.
+  /// Pages of a host file. `isData`: they are a program's data, which relocations touch all of: where it is private and only
+  /// a few pages, these are copied at once, in place of a fault for each.
   public static func mapHostFile(
     _ address: UInt, _ count: UInt, protection: Int32, descriptor: borrowing HostDescriptor, offset: UInt,
-    isShared: Bool
+    isShared: Bool, isData: Bool
   ) throws(Errno) {
     precondition(isGuestRange(address, count))
-    let isData = !isShared && protection == PROT_READ | PROT_WRITE && count <= 8 << 12
-    let flags = (isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED | (isData ? MAP_POPULATE : 0)
+    let populates = isData && !isShared && protection == PROT_READ | PROT_WRITE && count <= 8 << 12
+    let flags = (isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED | (populates ? MAP_POPULATE : 0)
     try check(
       hostCall(
         __NR_mmap, Int(address), Int(count), Int(protection), Int(flags), Int(descriptor.number),
