@@ -4,7 +4,7 @@ import Testing
 @testable import Machine
 
 @Test func mappingsAreFreed() throws {
-  let space = AddressSpace(host: HostSpace(isRoot: true))
+  let space = AddressSpace(host: HostSpace(isRoot: true), hook: .rewrite)
   weak var seen: FileMapping?
   var map = AreaMap()
   do {

@@ -1,3 +1,4 @@
+import CBoot
 import CLinux
 import Testing
 
@@ -215,4 +216,10 @@ private func testProcess(_ id: Int) -> Process {
     #expect(WaitStatus.asExitStatus(WaitStatus.killed(SIGKILL)) == 137)
     #expect(WaitStatus.asExitStatus(WaitStatus.killed(SIGSEGV, dumped: true)) == 139)
   }
+}
+
+@Test func hooksHaveTheBootBlocksNumbers() {
+  #expect(Hook.trap.rawValue == UInt32(MARTLET_HOOK_TRAP))
+  #expect(Hook.rewrite.rawValue == UInt32(MARTLET_HOOK_REWRITE))
+  #expect(Hook.zpoline.rawValue == UInt32(MARTLET_HOOK_ZPOLINE))
 }

@@ -72,6 +72,7 @@ public final class Init {
       exitSignal: 0)
     process.name = name.bytes
     session.leader = Borrowed(process)
+    process.hook = .ofMachine
     return process
   }
 

@@ -69,7 +69,7 @@ public final class Process {
   /// PR_SET_THP_DISABLE: a hint, which the host does not get.
   public var disablesHugePages = false
   /// How the system calls of its next program are caught.
-  public var hook = Hook.ofMachine
+  public var hook = Hook.rewrite
   /// personality(2).
   public var personality: UInt32 = 0
   /// comm of the leader as /proc shows it; the tasks have their own.
