@@ -226,9 +226,10 @@ arch_page_zero_entry:
 1:
   call complete
 2:
-  mov %rcx, 88(%rsp)        // the program's, where this is no call
+  mov 120(%rsp), %rax
+  mov %rax, 80(%rsp)        // the program's own, where this is no call
+  mov %rcx, 88(%rsp)
   mov %rsp, %rdi
-  xor %ebp, %ebp
   call machine_page_zero
   test %eax, %eax
   jz arch_return_to_guest   // no call: a signal is on its way
