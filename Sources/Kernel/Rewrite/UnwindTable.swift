@@ -7,7 +7,9 @@ enum UnwindTable {
 
   /// What the table's row is about that has `address`, one of the file's own: a function. Nil: there is none, or the file
   /// cannot be understood.
-  static func function(with address: UInt, in file: File) -> Range<UInt>? { functions(having: [address], in: file).first }
+  static func function(with address: UInt, in file: File) -> Range<UInt>? {
+    functions(having: [address], in: file).first
+  }
 
   /// The functions, by the table's rows, that have any of `addresses`, which ascend.
   static func functions(having addresses: [UInt], in file: File) -> [Range<UInt>] {

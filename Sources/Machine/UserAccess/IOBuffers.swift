@@ -92,7 +92,9 @@ import CMachine
   @inline(__always) public mutating func clear(_ limit: Int) throws(Errno) -> Int {
     let part = min(rest, limit)
     // One segment is what most calls have.
-    if isKernel || !vector.isEmpty || !isGuestMemory(address, UInt(bitPattern: part)) { return try clearSegments(limit) }
+    if isKernel || !vector.isEmpty || !isGuestMemory(address, UInt(bitPattern: part)) {
+      return try clearSegments(limit)
+    }
     let left = unsafe arch_user_clear(UnsafeMutableRawPointer(bitPattern: address), part)
     if left != 0 { return try cleared(part &- left) }
     pass(part)

@@ -16,16 +16,16 @@ final class HostInode: Inode {
   /// Where it was found last; nil for the root.
   private var parent: HostInode?
   private var name: [UInt8]
-  private var placeHash: UInt = 0  // of both, for `confirm`
+  var placeHash: UInt = 0  // of both, for `confirm`
   let isTop: Bool
   let guestDevice: UInt32
   private var lastSize = 0, lastBlocks = 0, lastBlockSize = 4096
   /// Open for writing by the guest: what the host might refuse to open anew.
-  private var writer: HostFileReference?
-  private var openFiles = IntrusiveList<HostFile>()
+  var writer: HostFileReference?
+  var openFiles = IntrusiveList<HostFile>()
   /// Open since it was created, for whoever opens it first: its mode may forbid what its creator may do.
-  private var fresh: HostFileReference?
-  private var isFresh = false  // read without the lock
+  var fresh: HostFileReference?
+  var isFresh = false  // read without the lock
   /// The owner as the guest set it, where the host refused.
   private var keptUid: UInt32?, keptGid: UInt32?
 
@@ -67,7 +67,7 @@ final class HostInode: Inode {
     lastBlocks = Int(clamping: s.stx_blocks)
     lastBlockSize = Int(s.stx_blksize)
   }
-  private static func placeHash(_ name: UInt, _ parent: Inode?) -> UInt {
+  static func placeHash(_ name: UInt, _ parent: Inode?) -> UInt {
     parent.map { name ^ Borrowed($0).identity &* 0x9e37_79b9_7f4a_7c15 } ?? 0
   }
 
@@ -106,7 +106,7 @@ final class HostInode: Inode {
     return try reopen()
   }
   /// Where it is kept. Good until the caller sleeps.
-  @inline(__always) private var keptHandle: Borrowed<HostFileReference>? {
+  @inline(__always) var keptHandle: Borrowed<HostFileReference>? {
     if isTop { return host.with { Borrowed($0.root) } }
     if !wasUsed { wasUsed = true }
     return handle.borrowed
@@ -252,54 +252,7 @@ final class HostInode: Inode {
     }
   }
 
-  // MARK: opening it
-
-  private var openWriter: HostFileReference? { host.with { fs in fs.state.withLock { _ in writer } } }
-  func setFresh(_ reference: HostFileReference) {
-    host.with { fs in
-      fs.state.withLock { _ in
-        fresh = reference
-        isFresh = true
-      }
-    }
-  }
-  func takeFresh() -> HostFileReference? {
-    if !isFresh { return nil }
-    return host.with { fs in
-      fs.state.withLock { _ in
-        isFresh = false
-        return fresh.take()
-      }
-    }
-  }
-  func opened(_ file: HostFile) { host.with { fs in fs.state.withLock { _ in openFiles.append(file) } } }
-  func closed(_ file: HostFile) { host.with { fs in fs.state.withLock { _ in openFiles.remove(file) } } }
-  /// What one has open with the access of `flags` at least.
-  private func openReference(_ flags: Int32) -> HostFileReference? {
-    let wanted = (flags & O_ACCMODE) &+ 1
-    return host.with { fs in
-      fs.state.withLock { _ in
-        var found: HostFileReference?
-        openFiles.forEach { if ($0.flags & O_ACCMODE) &+ 1 & wanted == wanted { found = $0.reference } }
-        return found
-      }
-    }
-  }
-  func setWriter(_ reference: HostFileReference) {
-    var old: HostFileReference?
-    host.with { fs in
-      fs.state.withLock { _ in
-        old = writer
-        writer = reference
-      }
-    }
-    withExtendedLifetime(old) {}
-  }
-  func dropWriter(_ reference: HostFileReference) {
-    var old: HostFileReference?
-    host.with { fs in fs.state.withLock { _ in if writer === reference { old = writer.take() } } }
-    withExtendedLifetime(old) {}
-  }
+  // MARK: opening it; HostInode+Open.swift has what is open
 
   /// Its contents, by the name under which it was found. Never blocks on a FIFO that took the name meanwhile.
   func openContents(_ flags: Int32) throws(Errno) -> HostFileReference {
@@ -336,26 +289,7 @@ final class HostInode: Inode {
 
   override func openCached(
     _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
-  ) throws(Errno) -> File? {
-    guard let parent = path.parent, !isFresh, !isUnnamed else { return nil }
-    let opened = parent.with { parent -> HostDescriptor? in
-      guard placeHash == HostInode.placeHash(text.name(at: path.start).hash, parent.inode),
-        let directory = parent.inode as? HostInode, let handle = directory.keptHandle
-      else { return nil }
-      return handle.with { handle in
-        handle.descriptor.open(
-          text, path.start, path.end, flags & (O_ACCMODE | 0o4010000) | O_NONBLOCK | O_NOCTTY)
-      }
-    }
-    guard let opened else { return nil }
-    let reference = HostFileReference(opened)
-    var s = linux_statx()
-    try reference.descriptor.getAttributes(&s)
-    guard HostFileKey(s) == key else { return nil }
-    refresh(s)
-    try path.mount.with { (mount) throws(Errno) in try Opening.checkOpen(self, mount, flags, c) }
-    return try HostFile(self, reference, path: path.path, flags: flags)
-  }
+  ) throws(Errno) -> File? { try openHere(path, text, flags, c) }
 
   override func readlink() throws(Errno) -> [UInt8] { try reach().descriptor.linkText() }
 
