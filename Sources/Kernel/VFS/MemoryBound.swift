@@ -10,11 +10,11 @@ enum MemoryBound {
   }
 }
 
-/// Runs `body`, once more where it found no room while removed files waited for walks that might still look at them (RCU). Sleeps
-/// then.
+/// Runs `body`, once more where it found no room, or no host descriptor, while removed files and dropped handles waited for
+/// walks that might still look at them (RCU). Sleeps then.
 @inline(__always) func withReleased<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R {
   do throws(Errno) { return try body() } catch {
-    if error != .noSpace || !RCU.isHolding { throw error }
+    guard error == .noSpace || error == .tooManyFiles, RCU.isHolding else { throw error }
   }
   RCU.synchronize()
   return try body()

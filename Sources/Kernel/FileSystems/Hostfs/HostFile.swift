@@ -74,14 +74,14 @@ final class HostFile: File, Listed {
 
 /// An open directory of the host. Positions are the host's cookies.
 final class HostDirectoryFile: DirectoryFile {
-  private let descriptor: HostDescriptor
+  private let reference: HostFileReference
   private let isRoot: Bool
   /// Where the host's descriptor stands.
   private var hostPosition = 0
   private static var bufferSize: Int { 32768 }
 
-  init(_ inode: HostInode, _ descriptor: consuming HostDescriptor, path: Path?, flags: Int32) {
-    self.descriptor = descriptor
+  init(_ inode: HostInode, _ reference: HostFileReference, path: Path?, flags: Int32) {
+    self.reference = reference
     isRoot = path.map { $0.dentry === $0.mount.root } ?? false
     super.init(inode: inode, path: path, flags: flags)
   }
@@ -90,10 +90,10 @@ final class HostDirectoryFile: DirectoryFile {
     let buffer = try KernelBuffer(count: HostDirectoryFile.bufferSize)
     while true {
       if hostPosition != position {
-        _ = try descriptor.seek(position, SEEK_SET)
+        _ = try reference.descriptor.seek(position, SEEK_SET)
         hostPosition = position
       }
-      let count = try descriptor.entries(buffer.bytes)
+      let count = try reference.descriptor.entries(buffer.bytes)
       if count == 0 { return }
       hostPosition = -1
       var at = 0
@@ -118,5 +118,5 @@ final class HostDirectoryFile: DirectoryFile {
       hostPosition = position
     }
   }
-  override func sync(dataOnly: Bool) throws(Errno) { try descriptor.sync(dataOnly: dataOnly) }
+  override func sync(dataOnly: Bool) throws(Errno) { try reference.descriptor.sync(dataOnly: dataOnly) }
 }

@@ -55,8 +55,9 @@ extension HostInode {
 
   func makeFile(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode {
     let directory = try reach()
-    let file = HostFileReference(
-      try directory.descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: new.mode & 0o7777))
+    let file = try withReleased { () throws(Errno) in
+      HostFileReference(try directory.descriptor.open(name, O_RDWR | O_CREAT | O_EXCL, mode: new.mode & 0o7777))
+    }
     let attributes = try file.descriptor.attributes()
     let inode = host.with { $0.inode(attributes, in: self, array(of: name)) }
     inode.setFresh(file)
@@ -65,8 +66,11 @@ extension HostInode {
   }
 
   func makeUnnamed(_ new: NewFile) throws(Errno) -> Inode {
-    let file = HostFileReference(
-      try reach().descriptor.reopen(O_TMPFILE_BIT | O_DIRECTORY | O_RDWR, mode: new.mode & 0o7777))
+    let directory = try reach()
+    let file = try withReleased { () throws(Errno) in
+      HostFileReference(
+        try directory.descriptor.reopen(O_TMPFILE_BIT | O_DIRECTORY | O_RDWR, mode: new.mode & 0o7777))
+    }
     let attributes = try file.descriptor.attributes()
     let inode = host.with { fs in
       let inode = fs.inode(attributes, in: self, [])

@@ -136,7 +136,7 @@ final class HostInode: Inode {
     path.append(0)
     let new: HostFileReference
     do throws(Errno) {
-      new = HostFileReference(try base.descriptor.open(path: path, O_PATH))
+      new = try withReleased { () throws(Errno) in HostFileReference(try base.descriptor.open(path: path, O_PATH)) }
     } catch {
       throw error == .noEntry || error == .notDirectory || error == .loop ? Errno(ESTALE) : error
     }
@@ -259,19 +259,27 @@ final class HostInode: Inode {
     if isTop, let contents = host.with({ $0.rootContents }) { return contents }
     let place = try place()
     let parent = try place.parent.reach()
-    let new = HostFileReference(try parent.descriptor.open(place.name.span, flags | O_NONBLOCK | O_NOCTTY))
+    let new = try withReleased { () throws(Errno) in
+      HostFileReference(try parent.descriptor.open(place.name.span, flags | O_NONBLOCK | O_NOCTTY))
+    }
     guard HostFileKey(try new.descriptor.attributes()) == key else { throw Errno(ESTALE) }
     return new
   }
+  private func openDirectory() throws(Errno) -> HostFileReference {
+    let handle = try reach()
+    return try withReleased { () throws(Errno) in
+      HostFileReference(try handle.descriptor.reopen(O_RDONLY | O_DIRECTORY))
+    }
+  }
   private func openForAttributes() throws(Errno) -> HostFileReference {
-    if isDirectory { return HostFileReference(try reach().descriptor.reopen(O_RDONLY | O_DIRECTORY)) }
+    if isDirectory { return try openDirectory() }
     guard isRegular else { throw .notSupported }
     return try openContents(O_RDONLY)
   }
 
   override func open(_ path: Path, _ flags: Int32) throws(Errno) -> File {
     if isDirectory {
-      return HostDirectoryFile(self, try reach().descriptor.reopen(O_RDONLY | O_DIRECTORY), path: path, flags: flags)
+      return HostDirectoryFile(self, try openDirectory(), path: path, flags: flags)
     }
     if let fresh = takeFresh() { return try HostFile(self, fresh, path: path, flags: flags) }
     // O_SYNC, with O_DSYNC in it, is a macro that Swift does not see everywhere.
