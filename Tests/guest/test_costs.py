@@ -5,6 +5,7 @@ import pathlib
 import pytest
 
 import steps
+from tool import behave, descendants
 
 TABLE = pathlib.Path(__file__).with_name("call-costs.txt")
 
@@ -28,3 +29,40 @@ def test_hot_calls_cost_no_more(where):
         elif counts != allowed[name]:
             wrong.append(f"{name}: {counts}, better than {allowed[name]}: lower it in {TABLE.name}")
     assert not wrong, "\n".join(wrong)
+
+
+def host_faults(pid):
+    """Page faults of all host processes below `pid`, and of those that they have waited for."""
+    total = 0
+    for below in descendants(pid):
+        try:
+            stat = pathlib.Path(f"/proc/{below}/stat").read_text()
+        except OSError:
+            continue  # it has just been waited for
+        fields = stat[stat.rfind(")") + 2:].split()
+        total += int(fields[7]) + int(fields[8])
+    return total
+
+
+def faults_each(tool, how, sleeping):
+    options, command = behave("@children", how, "500", str(sleeping))
+    process = tool.start(*command, options=[*options, "--cpus", "1"])
+    assert process.stdout.readline() == b"ready\n", process.communicate()
+    counts = []
+    for _ in range(3):  # the first fills caches and pools
+        counts.append(host_faults(process.pid))
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"done\n", process.communicate()
+    counts.append(host_faults(process.pid))
+    process.stdin.close()
+    process.wait(timeout=60)
+    return min(counts[2] - counts[1], counts[3] - counts[2]) / 500
+
+
+# A fork and its end, the same with a static program between, and that after vfork. Native has 8, 36 and 28.
+# With others around, what a new process touches of the kernel lies further apart; how many there are is nothing to it.
+@pytest.mark.parametrize("how, allowed, among_many", [("f", 24, 29), ("e", 46, 54), ("v", 21, 22)])
+def test_processes_cost_few_host_faults(tool, how, allowed, among_many):
+    alone, some, many = (faults_each(tool, how, sleeping) for sleeping in (0, 100, 400))
+    assert alone <= allowed and max(some, many) <= among_many, (alone, some, many)

@@ -41,6 +41,33 @@ HELPER(flags) {
   return 0;
 }
 
+// For each line of its input: N children, one after the other, that end at once ('f'), or run a program first ('e' after a
+// fork, 'v' after a vfork). Before that it has M sleeping children.
+HELPER(children) {
+  extern char **environ;
+  char how = *argv[2], line[16], *program[] = {argv[0], "@exit", "0", NULL};
+  int count = atoi(argv[3]);
+  volatile int i;
+  for (i = 0; i < atoi(argv[4]); i++) {
+    if (SYS(fork()) == 0) {
+      for (;;) pause();
+    }
+  }
+  say("ready\n");
+  while (read(0, line, sizeof line) > 0) {
+    for (i = 0; i < count; i++) {
+      pid_t child = SYS(how == 'v' ? vfork() : fork());
+      if (child == 0) {
+        if (how != 'f') execve(check_self, program, environ);
+        _exit(how != 'f');
+      }
+      if (wait_status(child) != 0) return 1;
+    }
+    say("done\n");
+  }
+  return 0;
+}
+
 // 60 MiB of private memory make the host process easy to find.
 static void fatten(void) {
   char *p = mmap(NULL, 60 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
