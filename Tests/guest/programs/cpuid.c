@@ -4,7 +4,7 @@
 #include <sys/time.h>
 #include <ucontext.h>
 
-#include "check.h"
+#include "hidden.h"
 
 typedef struct {
   uint64_t rcx, rax, flags, taken;  // in; `taken`: a branch behind was
@@ -103,29 +103,13 @@ TEST(flags) {
         for (int site = 0; site < SITES; site++) check(site, leaves[i], 0, flags);
 }
 
-// Where the kernel's own code for patched sites lies; natively nowhere.
-static struct { uintptr_t start, end; } hidden[64];
-static int hidden_count;
-
-static void find_hidden(void) {
-  FILE *maps = fopen("/proc/self/maps", "r");
-  REQUIRE(maps != NULL);
-  char line[512];
-  while (fgets(line, sizeof line, maps) && hidden_count < 64)
-    if (strstr(line, "[martlet]") &&
-        sscanf(line, "%lx-%lx", &hidden[hidden_count].start, &hidden[hidden_count].end) == 2)
-      hidden_count++;
-  fclose(maps);
-}
-
 static volatile uint32_t leaf_asked, sub_asked;
 static uint32_t expected[4];
 static volatile int ticks, seen_hidden, wrong_before, wrong_after, seen_before, seen_after;
 
 static void look(const greg_t *r) {
   uintptr_t at = r[REG_RIP];
-  for (int i = 0; i < hidden_count; i++)
-    if (at >= hidden[i].start && at < hidden[i].end) seen_hidden++;
+  if (is_hidden(at)) seen_hidden++;
   for (int i = 0; i < SITES; i++) {
     if (at == (uintptr_t)addresses[i]) {
       seen_before++;

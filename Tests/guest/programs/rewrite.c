@@ -6,7 +6,7 @@
 #include <sys/time.h>
 #include <ucontext.h>
 
-#include "check.h"
+#include "hidden.h"
 
 enum { SITES = 256, SLOT = 64 };
 
@@ -49,27 +49,11 @@ TEST(crowded_sites, CPUS) { by_threads(crowded); }
 TEST(followed_sites, CPUS) { by_threads(followed); }
 TEST(branched_sites, CPUS) { by_threads(branched); }
 
-// Where the kernel's own code for patched calls lies; natively nowhere.
-static struct { uintptr_t start, end; } hidden[64];
-static int hidden_count;
-
-static void find_hidden(void) {
-  FILE *maps = fopen("/proc/self/maps", "r");
-  REQUIRE(maps != NULL);
-  char line[512];
-  while (fgets(line, sizeof line, maps) && hidden_count < 64)
-    if (strstr(line, "[martlet]") &&
-        sscanf(line, "%lx-%lx", &hidden[hidden_count].start, &hidden[hidden_count].end) == 2)
-      hidden_count++;
-  fclose(maps);
-}
-
 static volatile int ticks, seen_hidden;
 
 static void on_tick(int signo, siginfo_t *info, void *context) {
   uintptr_t at = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-  for (int i = 0; i < hidden_count; i++)
-    if (at >= hidden[i].start && at < hidden[i].end) seen_hidden++;
+  if (is_hidden(at)) seen_hidden++;
   ticks++;
 }
 
