@@ -140,6 +140,13 @@ def test_terminated_in_mid_storm(tool):
     assert eventually(lambda: not living_children())
 
 
+def answer(process, command):
+    """The line that a shell prints for a line."""
+    process.stdin.write(command)
+    process.stdin.flush()
+    return process.stdout.readline()
+
+
 PROCESSES = 14  # root's, the shell's, and twelve that wait for the next exec
 
 
@@ -149,25 +156,21 @@ def test_storm_leaves_nothing_behind(tool, cpus, request):
     """Host processes, descriptors and guest memory are back to their count after each storm."""
     programs.build("storm_fork")
     rounds = "5000" if request.config.getoption("--long") else "500"
-    line = ("echo ready; while read x; do /t/static/storm_fork fork_exec_exit many_at_once orphans >/dev/null; "
-            "sed -n 's/^MemFree: *//p' /proc/meminfo; set -- /proc/[0-9]*; echo $#; echo done; done")
+    line = ("echo ready; while read x; do case $x in "
+            "storm) /t/static/storm_fork fork_exec_exit many_at_once orphans >/dev/null; echo done;; "
+            "count) set -- /proc/[0-9]*; echo $# $(sed -n 's/^MemFree: *//p' /proc/meminfo);; esac; done")
     options = ["--cpus", cpus, "-v", f"{programs.BUILD}:/t:ro", "-e", f"GUEST_STORM={rounds}"]
     process = tool.start("sh", "-c", line, options=options)
     ready(process)
     seen, free = [], []
     for _ in range(3):
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        text = b""
-        while not text.endswith(b"done\n"):
-            part = process.stdout.readline()
-            assert part, process.communicate()
-            text += part
-        time.sleep(2)  # idle carriers retire after a second
+        assert answer(process, b"storm\n") == b"done\n"
+        time.sleep(2)  # idle carriers retire after a second; init reaps the last orphans
         below = descendants(process.pid)
-        free.append(int(text.split()[0]))
         assert len(below) <= PROCESSES, below
-        seen.append(([len(os.listdir(f"/proc/{pid}/fd")) for pid in below][:3], int(text.split()[-2])))
+        guests, memory, _ = answer(process, b"count\n").split()
+        free.append(int(memory))
+        seen.append(([len(os.listdir(f"/proc/{pid}/fd")) for pid in below][:3], int(guests)))
     process.communicate(timeout=30)
     # The first storm fills caches and pools; the later ones must not add to them.
     assert seen[1] == seen[2], seen
