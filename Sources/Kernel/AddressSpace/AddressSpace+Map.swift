@@ -199,10 +199,11 @@ extension AddressSpace {
     let mapping = area.mapping
     mapping?.attach()
     defer { mapping?.detach() }
-    try releaseStubs(&state, area.start, area.end)
+    let isFree = state.areas.tree.isFree(area.start, area.end)
+    if !isFree { try releaseStubs(&state, area.start, area.end) }
     try occupy(area.start, area.end)
     try mapInHost(&area, noReserve: noReserve)
-    try state.areas.clear(area.start, area.end)
+    if !isFree { try state.areas.clear(area.start, area.end) }
     try state.areas.add(area)
     state.peak = max(state.peak, state.areas.totals.total)
   }
