@@ -80,15 +80,13 @@ public struct AreaMap: ~Copyable {
 
   /// Changes the area that begins at `start` in place, its size included; neighbours are not merged.
   mutating func change(_ start: UInt, _ body: (inout Area) -> Void) {
-    var before: Area?
-    var after: Area?
+    var counts = totals
     tree.update(start) { area in
-      before = area
+      counts.count(area, -1)
       body(&area)
-      after = area
+      counts.count(area, 1)
     }
-    if let before { totals.count(before, -1) }
-    if let after { totals.count(after, 1) }
+    totals = counts
   }
 
   /// Makes `address` a boundary between areas, where one spans it. Errors: ENOMEM, never after `reserve`.

@@ -65,11 +65,12 @@ public final class CachedFile {
   }
 
   /// Where a write of `limit` bytes or less goes. Where the page at `offset` is not there it becomes resident; where half a
-  /// page or more is to come, so do those right behind it that are not there either, and the host is to fill them.
+  /// page or more is to come, so do those right behind it that are not there either, and the host is to fill them. A new file
+  /// may be a small one: it takes less.
   private func room(at offset: Int, limit: Int) throws(Errno) -> (bytes: KernelBytes, isFresh: Bool) {
     try withReleased { () throws(Errno) -> (bytes: KernelBytes, isFresh: Bool) in
       try pages.withLock { (_) throws(Errno) -> (bytes: KernelBytes, isFresh: Bool) in
-        let fills = limit >= 2048
+        let fills = limit >= 2048 || (size == 0 && limit >= 256)
         if !fills || offset != filledEnd, let bytes = cache.bytes(at: offset, limit: limit) { return (bytes, false) }
         let first = offset >> 12, skipped = offset & 4095
         let page = try fresh(first)
