@@ -137,7 +137,7 @@ public final class CachedFile {
         } else {
           let room = try room(at: at, limit: limit)
           if room.isFresh {
-            made = Self.pages(at &+ room.bytes.count)
+            made = max(made, Self.pages(at &+ room.bytes.count))
             moved = try buffers.copyInFresh(room.bytes)
             filledEnd = at &+ moved
           } else {
