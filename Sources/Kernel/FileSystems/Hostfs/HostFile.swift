@@ -17,10 +17,10 @@ final class HostFile: File, Listed {
     host = inode
     self.reference = reference
     super.init(inode: inode, path: path, flags: flags)
-    inode.opened(self)
+    inode.addOpen(self)
   }
   deinit {
-    host.closed(self)
+    host.removeOpen(self)
     guard writes else { return }
     host.endWriting()
     host.dropWriter(reference)

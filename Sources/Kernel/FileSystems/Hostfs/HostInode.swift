@@ -20,12 +20,10 @@ final class HostInode: Inode {
   let isTop: Bool
   let guestDevice: UInt32
   private var lastSize = 0, lastBlocks = 0, lastBlockSize = 4096
-  /// Open for writing by the guest: what the host might refuse to open anew.
-  var writer: HostFileReference?
-  var openFiles = IntrusiveList<HostFile>()
-  /// Open since it was created, for whoever opens it first: its mode may forbid what its creator may do.
-  var fresh: HostFileReference?
-  var isFresh = false  // read without the lock
+  /// What of it is open.
+  let opened = SpinLock(HostOpenFiles(), rank: .leaf)
+  var isFresh = false  // whether there is a `fresh`; under that lock, and read without it
+  private let linkText = RCUOptional<LinkText>()  // read and replaced without a lock
   /// The owner as the guest set it, where the host refused.
   private var keptUid: UInt32?, keptGid: UInt32?
 
@@ -282,8 +280,7 @@ final class HostInode: Inode {
       return HostDirectoryFile(self, try openDirectory(), path: path, flags: flags)
     }
     if let fresh = takeFresh() { return try HostFile(self, fresh, path: path, flags: flags) }
-    // O_SYNC, with O_DSYNC in it, is a macro that Swift does not see everywhere.
-    let asked = flags & (O_ACCMODE | 0o4010000)
+    let asked = HostInode.hostFlags(flags)
     let contents: HostFileReference
     do throws(Errno) {
       contents = try openContents(asked)
@@ -296,10 +293,21 @@ final class HostInode: Inode {
   }
 
   override func openCached(
-    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
-  ) throws(Errno) -> File? { try openHere(path, text, flags, c) }
+    _ path: BorrowedPath, _ flags: Int32, _ c: Credentials, runs: Bool
+  ) throws(Errno) -> File? { try openHere(path, flags, c, runs) }
 
-  override func readlink() throws(Errno) -> [UInt8] { try reach().descriptor.linkText() }
+  /// It cannot change while this is the same file: of another one with its number, the time of change is another.
+  override var knownLink: Borrowed<LinkText>? {
+    guard let text = linkText.borrowed, text.with({ $0.changed == changed }) else { return nil }
+    return text
+  }
+  override func readlink() throws(Errno) -> [UInt8] {
+    if let known = knownLink { return known.with { $0.bytes } }
+    let changed = changed
+    let text = try reach().descriptor.linkText()
+    if !text.isEmpty && text.count <= 255 { linkText.replace(LinkText(text, changed: changed)) }
+    return text
+  }
 
   // MARK: names; HostInode+Names.swift does the work
 
