@@ -95,6 +95,8 @@ open class Inode {
   /// `directory`. If so, its attributes and `getConfirmedStatus` are those of now. It takes no lock and does not sleep. False:
   /// it is not known.
   open func confirm(in directory: Inode, _ path: ShortPath, _ start: Int, _ end: Int) -> Bool { false }
+  /// A directory of the host: what it is reached by, where that is open. Good until the caller sleeps.
+  open var keptHandle: Borrowed<HostFileReference>? { nil }
   open func getConfirmedStatus(_ s: inout FileStatus) throws(Errno) { try getStatus(&s) }
   open func create(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .access }
   open func mkdir(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .notPermitted }

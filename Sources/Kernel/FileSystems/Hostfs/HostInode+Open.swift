@@ -63,7 +63,7 @@ extension HostInode {
     guard let last = path.last, !isFresh, !isUnnamed else { return nil }
     let opened = last.parent.with { parent -> HostDescriptor? in
       guard placeHash == HostInode.placeHash(last.text.name(at: last.start).hash, parent.inode),
-        let directory = parent.inode as? HostInode, let handle = directory.keptHandle
+        let handle = parent.inode.keptHandle
       else { return nil }
       return handle.with { handle in
         handle.descriptor.open(
@@ -72,10 +72,7 @@ extension HostInode {
     }
     guard let opened else { return nil }
     let reference = HostFileReference(opened)
-    var s = linux_statx()
-    try reference.descriptor.getAttributes(&s)
-    guard HostFileKey(s) == key else { return nil }
-    refresh(s)
+    guard try reference.descriptor.withAttributes({ refreshIfSame(&$0) }) else { return nil }
     try path.mount.with { (mount) throws(Errno) in try Opening.check(self, mount, flags, c, runs: runs) }
     return try HostFile(self, reference, path: path.path, flags: flags)
   }
