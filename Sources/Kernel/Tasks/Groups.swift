@@ -11,7 +11,7 @@ extension Task {
     if wanted < 0 { throw .invalid }
     let target = pid == process.id ? process : Processes.find(pid)
     guard let target else { throw Processes.findTask(pid) != nil ? .invalid : .noProcess }
-    let existing = Processes.findGroup(wanted)
+    var existing: ProcessGroup?  // it outlives the lock
     let made = wanted == pid ? ProcessGroup(id: wanted, session: target.session) : nil
     let old = target.group
     try withProcessTree { () throws(Errno) in
@@ -25,19 +25,20 @@ extension Task {
         throw .noProcess
       }
       if session.id == target.id { throw .notPermitted }
-      // The group may have emptied since it was found; its number is then whoever's.
-      if let existing, !existing.members.isEmpty {
+      // Looked for here: a parent and its child often both make the child's group, at once.
+      existing = Processes.findGroup(wanted)
+      if let existing {
         if existing.session !== mine { throw .notPermitted }
-        try move(target, to: existing)
+        move(target, to: existing)
       } else if let made, made.session === session {
-        try move(target, to: made)
+        move(target, to: made)
       } else {
         throw .notPermitted
       }
     }
     withExtendedLifetime((existing, made, old, target)) {}
   }
-  private func move(_ target: Process, to group: ProcessGroup) throws(Errno) {
+  private func move(_ target: Process, to group: ProcessGroup) {
     if target.membership.borrowed == group { return }
     target.moveToGroup(group)
   }

@@ -1,4 +1,6 @@
 // Sessions and process groups: the rules of setsid, setpgid, getsid, getpgid.
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "check.h"
@@ -68,6 +70,28 @@ TEST(by_the_parent, FORKS) {
   CHECK_EQ(getpgid(b), b);
   close(gate[1]);
   wait_ok(a), wait_ok(b);
+}
+
+// As shells do it: both make the child's group, so that it is there for whoever goes on first.
+TEST(by_both_at_once, FORKS | CPUS) {
+  _Atomic int *met = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(met != MAP_FAILED);
+  for (int i = 0; i < 2000 && !check_failures; i++) {
+    *met = 0;
+    pid_t pid = SYS(fork());
+    if (pid == 0) {
+      for (++*met; *met < 2;) sched_yield();
+      setpgid(0, 0);
+      for (;;) pause();
+    }
+    while (*met < 1) sched_yield();
+    ++*met;
+    SYS(setpgid(pid, pid));
+    for (int turns = 0; turns < i % 10; turns++) sched_yield();
+    SYS(kill(-pid, 0));
+    SYS(kill(pid, SIGKILL));
+    CHECK_EQ(waitpid(-pid, NULL, 0), pid);
+  }
 }
 
 TEST(errors, FORKS) {
