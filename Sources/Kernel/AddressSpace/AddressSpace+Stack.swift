@@ -36,6 +36,8 @@ extension AddressSpace {
       }
       var area = Area(start: top - count, end: top, flags: flags, offset: top - count)
       try put(&state, &area, limits: limits, noReserve: true)
+      // What every program writes to, in place of a fault for each page.
+      if !hasAddressSpaces { _ = try? HostMemory.advise(top - (4 << 12), 4 << 12, MADV_POPULATE_WRITE) }
       return (low ?? area.start)..<top
     }
   }

@@ -205,6 +205,7 @@ extension AddressSpace {
       (try? HostMemory.advise(start, end - start, MADV_DONTNEED)) != nil
     else { return }
     text.add(start, end, nil)
+    text.add(stack.lowerBound, start, nil)
   }
 
   /// In `mmu=none`: the places of an earlier run become this one's.

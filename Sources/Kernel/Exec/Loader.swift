@@ -119,9 +119,11 @@ extension AddressSpace {
     }
     let last = AddressLayout.roundedUp(end)
     if last > zeroFrom {
+      // A few pages are filled at once, in place of a fault for each.
+      let populates = last - zeroFrom <= 8 << 12 && segment.protection & PROT_WRITE != 0
       let request = MapRequest(
         address: zeroFrom, count: last - zeroFrom, protection: segment.protection,
-        flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)
+        flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | (populates ? MAP_POPULATE : 0))
       _ = try map(request, limits: limits)
     }
   }
