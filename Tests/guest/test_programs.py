@@ -157,6 +157,42 @@ def test_hostfs_stays_inside(tool, place):
         assert result.status != 0 and "outside" not in result.out, (path, result.explain())
 
 
+def test_host_changes_are_seen(tool, place):
+    """A link, a directory and a mode that the host changes between two calls: the next call sees what is there."""
+    for name in "ab":
+        (place / name).mkdir()
+        (place / name / "f").write_text(f"#!/bin/echo {name}\n")
+        (place / name / "f").chmod(0o755)
+    loop = "while read word; do cat l/f | head -1; l/f; [ -x b/f ]; echo $?; done 2>&1"
+    more = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    options = ["--root", "/", "--ro", "-v", f"{place}:/mnt", "-w", "/mnt"]
+
+    def point(target):
+        (place / "new").symlink_to(target)
+        (place / "new").rename(place / "l")
+
+    with tool.start("sh", "-c", loop, options=options, **more) as machine:
+        def answer():
+            machine.stdin.write("go\n")
+            machine.stdin.flush()
+            return [machine.stdout.readline() for _ in range(3)]
+
+        for name in "abab":
+            point(name)
+            for _ in range(3):
+                assert answer() == [f"#!/bin/echo {name}\n", f"{name} l/f\n", "0\n"]
+        (place / "b" / "f").chmod(0o644)
+        lines = answer()
+        assert "Permission denied" in lines[1] and lines[2] == "1\n", lines
+        (place / "b" / "f").chmod(0o755)
+        assert answer() == ["#!/bin/echo b\n", "b l/f\n", "0\n"]
+        (place / "l").unlink()
+        (place / "a").rename(place / "l")
+        assert answer() == ["#!/bin/echo a\n", "a l/f\n", "0\n"]
+        machine.stdin.close()
+        assert machine.wait(10) == 0
+
+
 def test_read_only_root(tool, place):
     line = "touch /usr/x; echo $?; touch /tmp/y && echo $?; touch /run/z && echo $?"
     result = tool.run("bash", "-c", line, options=["--root", "/", "--ro"])

@@ -203,10 +203,11 @@ extension AddressSpace {
     let mapping = area.mapping
     mapping?.attach()
     defer { mapping?.detach() }
-    try releaseStubs(&state, area.start, area.end)
+    let isFree = state.areas.tree.isFree(area.start, area.end)
+    if !isFree { try releaseStubs(&state, area.start, area.end) }
     try occupy(area.start, area.end)
     if !isEmpty { try mapInHost(&area, noReserve: noReserve) }
-    try state.areas.clear(area.start, area.end)
+    if !isFree { try state.areas.clear(area.start, area.end) }
     try state.areas.add(area)
     state.peak = max(state.peak, state.areas.totals.total)
   }
@@ -235,13 +236,15 @@ extension AddressSpace {
   /// RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK for what is to be mapped. Errors: ENOMEM, EAGAIN.
   func checkLimits(_ state: inout AddressSpaceState, _ area: Area, _ limits: MemoryLimits) throws(Errno) {
     let totals = state.areas.totals
-    var replaced = 0
-    state.areas.tree.forEach(from: area.start, to: area.end) { old in
-      replaced += Int((min(old.end, area.end) - max(old.start, area.start)) >> 12)
-    }
     var new = AreaTotals()
     new.count(area, 1)
-    if UInt(totals.total - replaced + new.total) > limits.addressSpace >> 12 { throw .noMemory }
+    if UInt(totals.total + new.total) > limits.addressSpace >> 12 {
+      var replaced = 0
+      state.areas.tree.forEach(from: area.start, to: area.end) { old in
+        replaced += Int((min(old.end, area.end) - max(old.start, area.start)) >> 12)
+      }
+      if UInt(totals.total - replaced + new.total) > limits.addressSpace >> 12 { throw .noMemory }
+    }
     if new.data > 0, UInt(totals.data + new.data) > limits.data >> 12 { throw .noMemory }
     if new.locked > 0, UInt(totals.locked + new.locked) > limits.locked >> 12 { throw .wouldBlock }
   }

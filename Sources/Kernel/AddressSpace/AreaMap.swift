@@ -80,15 +80,13 @@ public struct AreaMap: ~Copyable {
 
   /// Changes the area that begins at `start` in place, its size included; neighbours are not merged.
   mutating func change(_ start: UInt, _ body: (inout Area) -> Void) {
-    var before: Area?
-    var after: Area?
+    var counts = totals
     tree.update(start) { area in
-      before = area
+      counts.count(area, -1)
       body(&area)
-      after = area
+      counts.count(area, 1)
     }
-    if let before { totals.count(before, -1) }
-    if let after { totals.count(after, 1) }
+    totals = counts
   }
 
   /// Makes `address` a boundary between areas, where one spans it. Errors: ENOMEM, never after `reserve`.
@@ -112,6 +110,21 @@ public struct AreaMap: ~Copyable {
 
   /// Puts `area` where nothing is, and merges it with its neighbours. Errors: ENOMEM, never after `reserve`.
   public mutating func add(_ area: Area) throws(Errno) {
+    if area.mapping == nil {
+      // Most often it goes on with a neighbour's memory.
+      if let previous = tree.before(area.start), previous.continues(in: area) {
+        change(previous.start) { $0.append(area) }
+        merge(at: area.end)
+        return
+      }
+      if let next = tree.find(area.end), area.continues(in: next) {
+        change(next.start) {
+          $0.start = area.start
+          $0.offset = area.offset
+        }
+        return
+      }
+    }
     try insert(area)
     merge(at: area.start)
     merge(at: area.end)
@@ -119,9 +132,19 @@ public struct AreaMap: ~Copyable {
 
   /// Takes out all of `start..<end`. Errors: ENOMEM, never after `reserve`.
   public mutating func clear(_ start: UInt, _ end: UInt) throws(Errno) {
-    try split(at: start)
-    try split(at: end)
-    while let area = tree.find(start), area.start < end { remove(area.start) }
+    while let area = tree.range(start), area.lowerBound < end {
+      if area.lowerBound >= start && area.upperBound <= end {
+        remove(area.lowerBound)
+      } else if area.lowerBound >= start {
+        change(area.lowerBound) {
+          let rest = $0.split(at: end)
+          $0 = rest
+        }
+      } else {
+        if area.upperBound > end { try split(at: end) }
+        change(area.lowerBound) { _ = $0.split(at: start) }
+      }
+    }
   }
 
   /// Takes out the areas of `start..<end`, whose ends are boundaries, for `mremap`.

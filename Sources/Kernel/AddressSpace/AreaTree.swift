@@ -116,9 +116,11 @@ public struct AreaTree: ~Copyable {
   }
   /// Whether nothing of `start..<end` is mapped.
   public borrowing func isFree(_ start: UInt, _ end: UInt) -> Bool {
-    guard let next = find(start) else { return true }
-    return next.start >= end
+    guard let next = node(start) else { return true }
+    return next[].area.start >= end
   }
+  /// Where the first area lies that ends above `address`; without a copy of it.
+  borrowing func range(_ address: UInt) -> Range<UInt>? { node(address).map { $0[].area.start..<$0[].area.end } }
   /// Whether every byte of `start..<end` is.
   public borrowing func isCovered(_ start: UInt, _ end: UInt) -> Bool {
     var at = start

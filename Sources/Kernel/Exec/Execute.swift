@@ -99,13 +99,13 @@ extension Task {
 
   /// Where the new program will be.
   private struct NewHome {
-    var space: HostSpace
+    let space: HostSpace
     let stackRoom: UInt
     let isRandom: Bool
     /// For its next run; nil: that will be placed anew.
     let key: ProgramLayout.Key?
     /// What is mapped there from an earlier run.
-    var kept: KeptText?
+    let kept: KeptText?
   }
 
   /// The host process for the new program: one in which it ran before, else the one that it is in where nobody else is, else
@@ -120,7 +120,7 @@ extension Task {
     if let key, let (space, text) = keptTexts.with({ $0.take(key) }) {
       return NewHome(space: space, stackRoom: stackRoom, isRandom: isRandom, key: key, kept: text)
     }
-    return NewHome(space: try newSpace(), stackRoom: stackRoom, isRandom: isRandom, key: key)
+    return NewHome(space: try newSpace(), stackRoom: stackRoom, isRandom: isRandom, key: key, kept: nil)
   }
   private func newSpace() throws(Errno) -> HostSpace {
     if !hasAddressSpaces {

@@ -106,7 +106,7 @@ final class KeptTexts {
   func add(_ text: KeptText) {
     // The one that has been there longest goes: its host process has been taken for something else, or will be.
     let old = lock.withLock { list -> KeptText? in
-      let old = list.texts.count < Self.limit ? nil : list.texts.removeFirst()
+      let old = list.texts.count < SpacePool.capacity ? nil : list.texts.removeFirst()
       list.texts.append(text)
       return old
     }
@@ -154,8 +154,6 @@ final class KeptTexts {
       return nil
     }
   }
-
-  private static var limit: Int { 12 }
 }
 private struct KeptList: ~Copyable {
   var texts: [KeptText] = []

@@ -114,16 +114,13 @@ struct SelectSets {
       let read = word(0, at), write = word(1, at), except = word(2, at)
       var all = read | write | except
       if at == (size &>> 3) &- 1 && descriptors & 63 != 0 { all &= (1 &<< UInt64(descriptors & 63)) &- 1 }
-      var readResult: UInt64 = 0, writeResult: UInt64 = 0, exceptResult: UInt64 = 0
+      let always = task.files.borrowed?.with { $0.alwaysReady(all, from: at &<< 6) } ?? 0
+      var readResult = read & always, writeResult = write & always, exceptResult: UInt64 = 0
+      all &= ~always
       while all != 0 {
         let bit = all & (0 &- all)
         let descriptor = Int32(truncatingIfNeeded: at &<< 6 &+ all.trailingZeroBitCount)
         all ^= bit
-        if try task.withFile(descriptor, { (file) throws(Errno) -> Bool in file.isAlwaysReady }) {
-          readResult |= read & bit
-          writeResult |= write & bit
-          continue
-        }
         var wanted: UInt32 = 0
         if read & bit != 0 { wanted |= Self.readEvents }
         if write & bit != 0 { wanted |= Self.writeEvents }

@@ -132,7 +132,8 @@ extension AddressSpace {
   }
   /// The end of what goes with `start..<end` when that is unmapped: the room behind a library goes with it.
   func endWithStubs(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt) -> UInt {
-    guard let area = state.areas.tree.area(at: end), isStubRoom(area, at: end), let library = area.mapping?.stubs,
+    guard state.areas.tree.holds(end, { $0.mapping != nil }), let area = state.areas.tree.area(at: end),
+      isStubRoom(area, at: end), let library = area.mapping?.stubs,
       start <= library
     else { return end }
     return area.end

@@ -44,7 +44,7 @@ private func openCached(
     try task.withCached(directory, path, follow: flags & O_NOFOLLOW == 0, confirmsLast: false) {
       (found) throws(Errno) -> File? in
       try task.credentials.borrowed.with { (c) throws(Errno) -> File? in
-        try Opening.openCached(found, path, flags & ~O_CLOEXEC, c)
+        try Opening.openCached(found, flags & ~O_CLOEXEC, c)
       }
     }
   }

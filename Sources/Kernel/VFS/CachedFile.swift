@@ -9,6 +9,8 @@ import Synchronization
 public final class CachedFile {
   private let pages = SpinLock<Void>((), rank: .file)
   private let cache = CachedPages()  // under `pages`
+  /// Where the host's last filling of fresh pages ended: what goes on from there is not mapped here yet. Under the inode's lock.
+  private var filledEnd = -1
   private let length = Atomic<Int>(0)
   /// Who maps it: a page is unmapped everywhere before it is discarded.
   public let mappings = MappingList()
@@ -62,12 +64,21 @@ public final class CachedFile {
     }
   }
 
-  private func room(at offset: Int, limit: Int) throws(Errno) -> KernelBytes {
-    try withReleased { () throws(Errno) -> KernelBytes in
-      try pages.withLock { (_) throws(Errno) -> KernelBytes in
-        if let bytes = cache.bytes(at: offset, limit: limit) { return bytes }
-        let page = try fresh(offset >> 12)
-        return page.slice(offset & 4095, min(4096 &- offset & 4095, limit))
+  /// Where a write of `limit` bytes or less goes. Where the page at `offset` is not there it becomes resident; where half a
+  /// page or more is to come, so do those right behind it that are not there either, and the host is to fill them. A new file
+  /// may be a small one: it takes less.
+  private func room(at offset: Int, limit: Int) throws(Errno) -> (bytes: KernelBytes, isFresh: Bool) {
+    try withReleased { () throws(Errno) -> (bytes: KernelBytes, isFresh: Bool) in
+      try pages.withLock { (_) throws(Errno) -> (bytes: KernelBytes, isFresh: Bool) in
+        let fills = limit >= 2048 || (size == 0 && limit >= 256)
+        if !fills || offset != filledEnd, let bytes = cache.bytes(at: offset, limit: limit) { return (bytes, false) }
+        let first = offset >> 12, skipped = offset & 4095
+        let page = try fresh(first)
+        if !fills { return (page.slice(skipped, min(4096 &- skipped, limit)), false) }
+        let last = min((offset &+ limit &- 1) >> 12, CachedPages.lastReservedWith(first), first &+ 63)
+        var end = first &+ 1
+        while end <= last, cache.page(end) == nil, (try? fresh(end)) != nil { end &+= 1 }
+        return (cache.bytes(at: offset, limit: min(limit, end &<< 12 &- offset)) ?? page.slice(skipped, limit), true)
       }
     }
   }
@@ -115,23 +126,36 @@ public final class CachedFile {
   /// moved. Errors: ENOSPC, EFAULT.
   public func write(_ buffers: inout IOBuffers, at offset: Int) throws(Errno) -> Int {
     var at = offset
+    var made = 0  // the end of the pages that became resident
+    var failure: Errno?
     while buffers.count > 0 {
       let moved: Int
       do throws(Errno) {
         let limit = buffers.count
-        if let bytes = cache.bytesUnlocked(at: at, limit: limit) {
+        if at != filledEnd, let bytes = cache.bytesUnlocked(at: at, limit: limit) {
           moved = try buffers.copyIn(bytes)
         } else {
-          moved = try buffers.copyIn(try room(at: at, limit: limit))
+          let room = try room(at: at, limit: limit)
+          if room.isFresh {
+            made = max(made, Self.pages(at &+ room.bytes.count))
+            moved = try buffers.copyInFresh(room.bytes)
+            filledEnd = at &+ moved
+          } else {
+            moved = try buffers.copyIn(room.bytes)
+          }
         }
       } catch {
-        if at == offset { throw error }
+        failure = error
         break
       }
       if moved == 0 { break }
       at &+= moved
       if at > size { setSize(at) }
     }
+    // Where the buffers were not all there: what lies past the end is nobody's yet.
+    let unused = max(pageCount, Self.pages(at))
+    if made > unused { discard(from: unused, to: made) }
+    if let failure, at == offset { throw failure }
     return at &- offset
   }
 

@@ -22,8 +22,9 @@ public final class CachedInode: MemoryInode {
     return try RegularFile(self, path: path, flags: flags, notesAccess: notesAccess)
   }
   public override func openCached(
-    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
+    _ path: BorrowedPath, _ flags: Int32, _ c: Credentials, runs: Bool
   ) throws(Errno) -> File? {
+    try path.mount.with { (mount) throws(Errno) in try Opening.check(self, mount, flags, c, runs: runs) }
     let notesAccess = flags & O_NOATIME == 0 && !path.mount.with { $0.has(MS_NOATIME) }
     return try RegularFile(self, path: path.path, flags: flags, notesAccess: notesAccess)
   }

@@ -2,9 +2,9 @@ import CLinux
 import Machine
 
 // A walk that the dentry cache alone can do, without a lock and without a count: of a short path through cached names of a
-// plain file system, or of one that confirms each, with no link to follow, no mount and no ".." on it. What it found is the
-// truth where no name left its place meanwhile (`DentryCache.changes`). All other walks, and those that fail, are
-// `PathWalk`'s: it says the errors.
+// plain file system, or of one that confirms each, with no mount and no ".." on it, and no link but those whose text is
+// known. What it found is the truth where no name left its place meanwhile (`DentryCache.changes`). All other walks, and
+// those that fail, are `PathWalk`'s: it says the errors.
 
 extension Task {
   /// Runs `body` on where `path` leads. It reads under RCU: it neither sleeps nor drops anything, and what it returns counts
@@ -36,9 +36,10 @@ extension Task {
     try dentries.borrowed.with { (cache) throws(Errno) -> R? in
       guard let before = cache.changes.read() else { return nil }
       var at = start
-      guard credentials.borrowed.with({ cache.walk(path, &at, $0, follow: follow, confirmsLast: confirmsLast) }) else {
-        return nil
+      let isFound = credentials.borrowed.with {
+        cache.walk(path, &at, context, $0, follow: follow, confirmsLast: confirmsLast)
       }
+      if !isFound { return nil }
       do throws(Errno) {
         let result = try body(at)
         return cache.changes.isStill(before) ? result : nil
@@ -51,17 +52,16 @@ extension Task {
 }
 
 extension DentryCache {
-  /// Walks `path` from `place`, all by names that are here, to where it leads. False: it takes more.
+  /// Walks `path` from `place`, all by names that are here, to where it leads. A link's text takes the place of what led to
+  /// it in `path`'s bytes. False: it takes more.
   func walk(
-    _ path: ShortPath, _ place: inout BorrowedPath, _ c: Credentials, follow: Bool, confirmsLast: Bool
+    _ path: ShortPath, _ place: inout BorrowedPath, _ context: Borrowed<FileSystemContext>, _ c: Credentials,
+    follow: Bool, confirmsLast: Bool
   ) -> Bool {
+    var path = path
     var here = place.dentry
-    let (isPlain, isKnown) = here.with { dentry -> (Bool, Bool) in
-      let fileSystem = dentry.inode.fileSystem
-      return (fileSystem.isPlain, fileSystem.isPlain || fileSystem.isConfirmed)
-    }
-    if !isKnown { return false }
-    var at = 0
+    guard var isPlain = isPlain(here) else { return false }
+    var at = 0, links = 0
     while true {
       let slash = at
       while path[at] == 47 { at &+= 1 }
@@ -83,15 +83,35 @@ extension DentryCache {
         return isPlain
       }
       if found.with({ $0.mountCount != 0 }) { return false }
-      if !isPlain && (confirmsLast || end < path.count) {
+      let isLink = found.with { $0.inode.isSymbolicLink }
+      if !isPlain && (confirmsLast || end < path.count || isLink) {
         let isStill = found.with { f in here.with { f.inode.confirm(in: $0.inode, path, name, end) } }
         if !isStill { return false }
       }
-      if found.with({ $0.inode.isSymbolicLink }) && (follow || end < path.count) { return false }
-      place.parent = here
-      place.start = name
-      place.end = end
+      if isLink && (follow || end < path.count) {
+        links &+= 1
+        guard links <= 40, let text = found.with({ $0.inode.knownLink }),
+          text.with({ path.replaceHead(before: end, with: $0.bytes) })
+        else { return false }
+        at = 0
+        place.last = nil
+        if path[0] == 47 {
+          place = context.with { $0.start(isAbsolute: true) }
+          here = place.dentry
+          guard let isPlainRoot = self.isPlain(here) else { return false }
+          isPlain = isPlainRoot
+        }
+        continue
+      }
+      place.last = PathName(parent: here, text: path, start: name, end: end)
       here = found
+    }
+  }
+  /// Nil where its file system's names are not known to be what the cache has.
+  @inline(__always) private func isPlain(_ dentry: Borrowed<Dentry>) -> Bool? {
+    dentry.with {
+      let fileSystem = $0.inode.fileSystem
+      return fileSystem.isPlain ? true : fileSystem.isConfirmed ? false : nil
     }
   }
 }

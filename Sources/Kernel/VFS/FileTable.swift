@@ -49,6 +49,22 @@ public final class FileTable {
     guard let file = file(descriptor) else { throw .badDescriptor }
     return try body(file)
   }
+  /// Which of `bits`, descriptors from `first` on, are open files that are always ready, as select(2) asks. It may leave out
+  /// some, and does where other tasks share the table.
+  @inline(__always) func alwaysReady(_ bits: UInt64, from first: Int) -> UInt64 {
+    guard users == 1 else { return 0 }
+    var left = bits, result: UInt64 = 0
+    while left != 0 {
+      let rest = left & (left &- 1)
+      if let file = slots[first &+ left.trailingZeroBitCount],
+        file.with({ $0.isAlwaysReady && $0.flags & O_PATH == 0 })
+      {
+        result |= left ^ rest
+      }
+      left = rest
+    }
+    return result
+  }
   /// The open file `descriptor`, counted: for those who keep it, and for other tasks.
   public func file(_ descriptor: Int) -> File? { lock.withLock { _ in slots[descriptor]?.object } }
   /// Slots that it has room for: FDSize of /proc/PID/status.

@@ -95,6 +95,8 @@ open class Inode {
   /// `directory`. If so, its attributes and `getConfirmedStatus` are those of now. It takes no lock and does not sleep. False:
   /// it is not known.
   open func confirm(in directory: Inode, _ path: ShortPath, _ start: Int, _ end: Int) -> Bool { false }
+  /// A directory of the host: what it is reached by, where that is open. Good until the caller sleeps.
+  open var keptHandle: Borrowed<HostFileReference>? { nil }
   open func getConfirmedStatus(_ s: inout FileStatus) throws(Errno) { try getStatus(&s) }
   open func create(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .access }
   open func mkdir(_ name: Span<UInt8>, _ new: NewFile) throws(Errno) -> Inode { throw .notPermitted }
@@ -122,12 +124,14 @@ open class Inode {
   open func readlink() throws(Errno) -> [UInt8] { throw .invalid }
   /// Where a symbolic link leads: its text, or for /proc's magic links the file itself.
   open func follow() throws(Errno) -> LinkTarget { .text(try readlink()) }
+  /// The text, where it is at hand without sleeping and following the link leaves no trace. Good until the caller sleeps.
+  open var knownLink: Borrowed<LinkText>? { nil }
   /// Opens it: regular files and directories, and whatever else the file system handles itself. `flags` are O_*.
   open func open(_ path: Path, _ flags: Int32) throws(Errno) -> File { throw .noDeviceOrAddress }
   /// The same for a walk of cached names, where that does not sleep; on file systems that say `isConfirmed` the last name
-  /// is not confirmed yet. The checks of open(2) are made with what is known now. Nil: it takes `open`.
+  /// is not confirmed yet. It makes the checks of open(2), or of execve(2) where it `runs`. Nil: it takes `open`.
   open func openCached(
-    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
+    _ path: BorrowedPath, _ flags: Int32, _ c: Credentials, runs: Bool
   ) throws(Errno) -> File? { nil }
   /// Whether FIFOs, sockets and devices are opened by `open` instead of by their kind.
   open var opensSpecialFiles: Bool { false }
@@ -155,6 +159,17 @@ open class Inode {
   open func removeExtendedAttribute(_ name: [UInt8]) throws(Errno) { throw .notSupported }
   /// The names, each with a NUL.
   open func extendedAttributeNames() throws(Errno) -> [UInt8] { [] }
+}
+
+/// A symbolic link's text, not empty, that a walk reads without a lock.
+public final class LinkText: Deferred {
+  public let bytes: [UInt8]
+  /// The link's time of change when it was read.
+  let changed: FileTime
+  init(_ bytes: [UInt8], changed: FileTime) {
+    self.bytes = bytes
+    self.changed = changed
+  }
 }
 
 /// Where a symbolic link leads.

@@ -66,18 +66,27 @@ enum Opening {
 
   /// The same under RCU, where that needs no more than a regular file of a plain file system. Nil: it does.
   @inline(__always) static func openCached(
-    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
+    _ path: BorrowedPath, _ flags: Int32, _ c: Credentials, runs: Bool = false
   ) throws(Errno) -> File? {
     if flags & (O_PATH | O_TRUNC) != 0 { return nil }
     return try path.dentry.with { (dentry) throws(Errno) -> File? in
       if dentry.isNegative { throw .noEntry }
       let inode = dentry.inode
       guard inode.isRegular else { return nil }
-      try path.mount.with { (mount) throws(Errno) in try checkOpen(inode, mount, flags, c) }
-      return try inode.openCached(path, text, flags, c)
+      return try inode.openCached(path, flags, c, runs: runs)
     }
   }
 
+  @inline(__always)
+  static func check(_ inode: Inode, _ mount: Mount, _ flags: Int32, _ c: Credentials, runs: Bool) throws(Errno) {
+    if runs { try checkRun(inode, mount, c) } else { try checkOpen(inode, mount, flags, c) }
+  }
+  /// The same for execve(2). Errors: ELOOP for a symbolic link, EACCES.
+  static func checkRun(_ inode: Inode, _ mount: Mount, _ c: Credentials) throws(Errno) {
+    if inode.isSymbolicLink { throw .loop }
+    guard inode.isRegular, !mount.has(MS_NOEXEC) else { throw .access }
+    try inode.checkPermission(1, c)
+  }
   /// may_open() in Linux.
   static func checkOpen(_ inode: Inode, _ mount: Mount, _ flags: Int32, _ c: Credentials) throws(Errno) {
     var access: UInt32 =

@@ -18,16 +18,15 @@ public struct Path: @unchecked Sendable {
 public struct BorrowedPath {
   public let mount: Borrowed<Mount>
   public internal(set) var dentry: Borrowed<Dentry>
-  /// What was walked last: a directory, and where in the path the name in it is. Nil where nothing was.
-  public internal(set) var parent: Borrowed<Dentry>?
-  public internal(set) var start = 0, end = 0
+  /// The name by which it was found; nil where the path has none.
+  public internal(set) var last: PathName?
   @inline(__always) init(mount: Borrowed<Mount>, dentry: Borrowed<Dentry>) {
     self.mount = mount
     self.dentry = dentry
   }
   /// What stat(2) tells of `inode`, which is there and was confirmed where that is needed.
   @inline(__always) func getStatus(_ inode: Inode, _ s: inout FileStatus) throws(Errno) {
-    if parent != nil && inode.fileSystem.isConfirmed {
+    if last != nil && inode.fileSystem.isConfirmed {
       try inode.getConfirmedStatus(&s)
     } else {
       try inode.getStatus(&s)
@@ -35,4 +34,11 @@ public struct BorrowedPath {
   }
   /// A path of its own: two counts.
   @inline(__always) public var path: Path { Path(mount: mount.object, dentry: dentry.object) }
+}
+
+/// A name in a directory: the bytes of `text` from `start` to `end`.
+public struct PathName {
+  public let parent: Borrowed<Dentry>
+  public let text: ShortPath
+  public let start: Int, end: Int
 }

@@ -4,10 +4,10 @@ import Synchronization
 
 /// Address spaces without a user. Root's main thread makes some ahead, with nothing in them but the kernel's ranges;
 /// recycled ones join them, in which a program's text may have stayed. All under the scheduler's lock.
-enum SpacePool {
+public enum SpacePool {
   static var target: Int { 4 }
   /// With those in which something stays.
-  static var capacity: Int { 12 }
+  public static var capacity: Int { 12 }
 
   /// One with nothing in it, else the one that has been there longest.
   static func take() -> HostSpace? {

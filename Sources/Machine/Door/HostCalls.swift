@@ -43,7 +43,7 @@ func allowedCalls() -> [AllowedCall] {
       __NR_ioctl, "ioctl", "the terminal's size and modes, bytes waiting; never TIOCSTI", argument: 1,
       [UInt32(TCGETS), UInt32(TIOCGWINSZ), UInt32(FIONREAD), LINUX_TCGETS2]),
     AllowedCall(__NR_pread64, "pread64", "hostfs"),
-    AllowedCall(__NR_pwrite64, "pwrite64", "hostfs"),
+    AllowedCall(__NR_pwrite64, "pwrite64", "hostfs; fresh pages of the page cache"),
     AllowedCall(__NR_sched_yield, "sched_yield", "a spinlock whose holder lost its CPU"),
     AllowedCall(__NR_mremap, "mremap", "guest memory"),
     AllowedCall(__NR_msync, "msync", "guest memory"),

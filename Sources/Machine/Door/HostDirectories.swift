@@ -49,31 +49,34 @@ extension HostDescriptor {
     try attributes(emptyName, AT_EMPTY_PATH)
   }
   private borrowing func attributes(_ path: Int, _ flags: Int32) throws(Errno) -> linux_statx {
-    var result = linux_statx()
-    try attributes(path, flags, &result)
-    return result
+    try withAttributes(path, flags) { $0 }
+  }
+  /// Runs `body` on the same, which no zeroes are written for.
+  @inline(__always)
+  public borrowing func withAttributes<R>(_ body: (inout linux_statx) throws(Errno) -> R) throws(Errno) -> R {
+    try withAttributes(emptyName, AT_EMPTY_PATH, body)
+  }
+  /// The same for the name that `path` has from `start` to `end`. Nil where it fails.
+  @inline(__always)
+  public borrowing func withAttributes<R>(
+    of path: ShortPath, _ start: Int, _ end: Int, _ body: (inout linux_statx) -> R
+  ) -> R? {
+    path.withTerminated(start, end) { p -> R? in
+      do throws(Errno) { return try withAttributes(p, AT_SYMLINK_NOFOLLOW, body) } catch { return nil }
+    } ?? nil
   }
   @inline(__always)
-  private borrowing func attributes(_ path: Int, _ flags: Int32, _ result: inout linux_statx) throws(Errno) {
+  private borrowing func withAttributes<R>(
+    _ path: Int, _ flags: Int32, _ body: (inout linux_statx) throws(Errno) -> R
+  ) throws(Errno) -> R {
     let mask = Int(STATX_BASIC_STATS | STATX_BTIME)
-    _ = unsafe try call(__NR_statx, path, Int(flags | AT_NO_AUTOMOUNT), mask, address(&result))
-  }
-  /// The same into `result`.
-  public borrowing func getAttributes(_ result: inout linux_statx) throws(Errno) {
-    try attributes(emptyName, AT_EMPTY_PATH, &result)
-  }
-  /// Of the name that `path` has from `start` to `end`. False where it fails.
-  public borrowing func getAttributes(
-    of path: ShortPath, _ start: Int, _ end: Int, _ result: inout linux_statx
-  ) -> Bool {
-    path.withTerminated(start, end) { p in
-      do throws(Errno) {
-        try attributes(p, AT_SYMLINK_NOFOLLOW, &result)
-        return true
-      } catch {
-        return false
-      }
-    } ?? false
+    return try unsafe withUnsafeTemporaryAllocation(of: linux_statx.self, capacity: 1) {
+      (room) throws(Errno) -> R in
+      guard let result = room.baseAddress else { throw .noMemory }
+      _ = try call(__NR_statx, path, Int(flags | AT_NO_AUTOMOUNT), mask, Int(bitPattern: result))
+      // SAFETY: the call has succeeded, and has written all of it.
+      return unsafe try body(&result.pointee)
+    }
   }
   /// openat2(2) of that name. Nil where it fails.
   public borrowing func open(_ path: ShortPath, _ start: Int, _ end: Int, _ flags: Int32) -> HostDescriptor? {

@@ -103,6 +103,11 @@ import Synchronization
     }
     return unsafe KernelBytes(UnsafeMutableRawPointer(bitPattern: extent.address(page)).unsafelyUnwrapped, count: 4096)
   }
+  /// The last page of the extent that has `page`.
+  public static func lastReservedWith(_ page: Int) -> Int {
+    let (first, pages) = range(of: page)
+    return first &+ pages &- 1
+  }
   /// Where `page` lies in the memfd, for `HostMemory.mapKernelMemory`; nil where it is not resident.
   public func memoryOffset(_ page: Int) -> UInt? {
     guard let extent = extent(of: page), extent.isResident(page) else { return nil }

@@ -22,18 +22,20 @@
   }
 }
 
-/// A path that was copied from the guest to the stack: NUL-terminated, with room for eight bytes to be read from wherever one
-/// may. It is good within the call that made it.
+/// A path on the stack: NUL-terminated, in room for the longest (255 bytes, and eight more that are read from wherever one
+/// may). It is good within the call that made it.
 @safe public struct ShortPath {
   let base: UnsafeMutableRawPointer
-  public let count: Int
-  // SAFETY: the maker's promise covers eight bytes from every index up to `count`.
+  public private(set) var count: Int
+  // SAFETY: the maker's promise covers `room` bytes: eight from every index up to `longest`.
   @inline(__always) init(_ base: UnsafeMutableRawPointer, _ count: Int) {
     unsafe self.base = base
     self.count = count
   }
   @inline(__always) func word(_ at: Int) -> UInt64 { unsafe base.loadUnaligned(fromByteOffset: at, as: UInt64.self) }
 
+  static var longest: Int { 255 }
+  static var room: Int { longest + 9 }
   @inline(__always) public var isEmpty: Bool { count == 0 }
   /// The byte at `index`; behind the end, zero.
   @inline(__always) public subscript(_ index: Int) -> UInt8 {
@@ -62,6 +64,21 @@
     }
   }
 
+  /// Puts `text` in the place of what is before `end`. False where there is no room: then nothing has changed.
+  public mutating func replaceHead(before end: Int, with text: [UInt8]) -> Bool {
+    let rest = count &- end
+    guard end >= 0, rest >= 0, text.count <= ShortPath.longest &- rest else { return false }
+    let start = text.count
+    // SAFETY: by the check, everything up to the NUL stays within the room.
+    unsafe base.advanced(by: start).copyMemory(from: base.advanced(by: end), byteCount: rest)
+    unsafe text.withUnsafeBytes { b in
+      if let from = b.baseAddress { unsafe base.copyMemory(from: from, byteCount: start) }
+    }
+    count = start &+ rest
+    unsafe base.storeBytes(of: 0, toByteOffset: count, as: UInt8.self)
+    return true
+  }
+
   /// Runs `body` with the address of the name from `start` to `end`, which ends in a NUL meanwhile.
   @inline(__always) func withTerminated<R>(_ start: Int, _ end: Int, _ body: (Int) -> R) -> R? {
     guard start >= 0, start <= end, end <= count else { return nil }
@@ -69,5 +86,21 @@
     unsafe base.storeBytes(of: 0, toByteOffset: end, as: UInt8.self)
     defer { unsafe base.storeBytes(of: old, toByteOffset: end, as: UInt8.self) }
     return unsafe body(Int(bitPattern: base) &+ start)
+  }
+}
+
+extension [UInt8] {
+  /// Runs `body` on the path that these bytes are. Nil where it is too long.
+  public func withShortPath<R>(_ body: (ShortPath) throws(Errno) -> R?) throws(Errno) -> R? {
+    if count > ShortPath.longest { return nil }
+    // SAFETY: room for the longest.
+    return try unsafe withUnsafeTemporaryAllocation(byteCount: ShortPath.room, alignment: 8) {
+      (b) throws(Errno) -> R? in
+      guard let base = b.baseAddress else { return nil }
+      unsafe base.storeBytes(of: 0, as: UInt8.self)
+      var path = unsafe ShortPath(base, 0)
+      guard path.replaceHead(before: 0, with: self) else { return nil }
+      return try body(path)
+    }
   }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import CMachine
+import Synchronization
 
 /// Where a read puts its bytes or a write takes them from: one guest buffer, a vector of them, or kernel memory (Linux's
 /// iov_iter). It remembers how far it got.
@@ -81,6 +82,23 @@ import CMachine
   /// Fills as much of `bytes` as the buffers have (a write). As `copyOut`.
   @inline(__always) public mutating func copyIn(_ bytes: KernelBytes) throws(Errno) -> Int {
     unsafe try move(bytes.base, bytes.count, out: false)
+  }
+  /// `copyIn` to fresh pages of the page cache, which the host makes and fills in one call: a copy of the kernel's own takes a
+  /// fault for each. The host fills one file at a time, and a vCPU that would have to wait for another copies itself.
+  public mutating func copyInFresh(_ bytes: KernelBytes) throws(Errno) -> Int {
+    let part = min(rest, bytes.count)
+    guard vector.isEmpty, isKernel || isGuestMemory(address, UInt(bitPattern: part)),
+      !isHostFilling.exchange(true, ordering: .acquiring)
+    else { return try copyIn(bytes) }
+    if !isKernel { mightSleep() }
+    let filled = unsafe hostCall(
+      __NR_pwrite64, Int(machineDescriptor), Int(bitPattern: address), part,
+      Int(UInt(bitPattern: bytes.base) &- KernelMemory.base))
+    isHostFilling.store(false, ordering: .releasing)
+    // What the host could not read faults in the kernel's own copy, which resolves it.
+    if filled <= 0 { return try copyIn(bytes) }
+    pass(filled)
+    return filled
   }
   public mutating func copyOut(_ bytes: [UInt8]) throws(Errno) -> Int {
     try unsafe bytes.withUnsafeBufferPointer { (b) throws(Errno) -> Int in
@@ -178,6 +196,9 @@ import CMachine
     return done
   }
 }
+
+/// Whether a vCPU is in the host's write to kernel memory. One that dies there leaves it set, and all copy themselves.
+private let isHostFilling = Atomic<Bool>(false)
 
 /// Rings and scratch space that are arrays.
 extension IOBuffers {

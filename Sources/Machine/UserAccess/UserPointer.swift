@@ -112,8 +112,9 @@ extension UserPointer where T == UInt8 {
   @inline(__always) public func withShortPath<R>(_ body: (ShortPath) throws(Errno) -> R?) throws(Errno) -> R? {
     mightSleep()
     let from = address
-    // SAFETY: room for the longest that is copied and for the eight bytes that `ShortPath` may read behind it.
-    return try unsafe withUnsafeTemporaryAllocation(byteCount: 264, alignment: 8) { (b) throws(Errno) -> R? in
+    // SAFETY: room for the longest; what is copied with its NUL has 256 bytes at most.
+    return try unsafe withUnsafeTemporaryAllocation(byteCount: ShortPath.room, alignment: 8) {
+      (b) throws(Errno) -> R? in
       let room = min(256, Int(4096 &- from & 4095) & ~7)
       guard let base = b.baseAddress, room > 0, isGuestMemory(from, UInt(bitPattern: room)) else { return nil }
       let count = unsafe arch_user_string(base, UnsafeRawPointer(bitPattern: from).unsafelyUnwrapped, room)

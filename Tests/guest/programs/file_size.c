@@ -1,7 +1,9 @@
 // Sizes, holes, appending; statx and times.
 // guest: variants=static roots=default,host
 #include <linux/falloc.h>
+#include <linux/magic.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "check.h"
 
@@ -70,6 +72,45 @@ TEST(holes) {
   struct stat status;
   SYS(fstat(fd, &status));
   CHECK(status.st_blocks * 512 < 1 << 20);
+  close(fd);
+  unlink("f");
+}
+
+TEST(write_long) {
+  static const int pieces[] = {100, 5000, 2048, 9000, 300, 70000, 1, 400000, 3000, 3000, 3000};
+  enum { SIZE = 1 << 20 };
+  unsigned char *buffer = SYS(mmap(NULL, SIZE + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  unsigned char *back = SYS(mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  SYS(munmap(buffer + SIZE, 4096));
+  for (int i = 0; i < SIZE; i++) buffer[i] = i * 31 >> 4;
+  int fd = fresh(), total = 0;
+  for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {  // pages are begun by one and ended by the next
+    CHECK_EQ(write(fd, buffer + total, pieces[i]), pieces[i]);
+    total += pieces[i];
+  }
+  CHECK_EQ(size_of(fd), total);
+  CHECK_EQ(pread(fd, back, SIZE, 0), total);
+  CHECK(memcmp(buffer, back, total) == 0);
+  close(fd);
+  fd = fresh();  // what the buffer lacks is not written
+  CHECK_EQ(write(fd, buffer + SIZE - 10000, 100000), 10000);
+  CHECK_EQ(size_of(fd), 10000);
+  CHECK_ERR(pwrite(fd, buffer + SIZE, 100000, 0), EFAULT);
+  CHECK_EQ(size_of(fd), 10000);
+  struct stat status;
+  struct statfs system;
+  SYS(fstat(fd, &status));
+  SYS(fstatfs(fd, &system));
+  if (system.f_type == TMPFS_MAGIC) CHECK_EQ(status.st_blocks, 24);
+  SYS(ftruncate(fd, 200000));
+  CHECK_EQ(pread(fd, back, SIZE, 0), 200000);
+  CHECK(memcmp(buffer + SIZE - 10000, back, 10000) == 0);
+  for (int i = 10000; i < 200000; i++) REQUIRE(back[i] == 0);
+  // A buffer that is the file's own pages, which are not there yet.
+  unsigned char *map = SYS(mmap(NULL, 1 << 17, PROT_READ, MAP_SHARED, fd, 0));
+  CHECK_EQ(pwrite(fd, map, 1 << 16, 1 << 16), 1 << 16);
+  CHECK(memcmp(map, map + (1 << 16), 1 << 16) == 0 && map[(1 << 16) + 9999] == buffer[SIZE - 1]);
+  munmap(map, 1 << 17), munmap(buffer, SIZE), munmap(back, SIZE);
   close(fd);
   unlink("f");
 }

@@ -5,7 +5,7 @@ import Machine
 final class HostFile: File, Listed {
   var link = Link<HostFile>()  // of its inode's open ones
   let reference: HostFileReference
-  private let host: HostInode
+  private let host: Borrowed<HostInode>  // `inode`, which keeps it
   private var writes: Bool { (flags &+ 1) & 2 != 0 }
 
   /// Errors: ETXTBSY.
@@ -14,16 +14,18 @@ final class HostFile: File, Listed {
       try inode.beginWriting()
       inode.setWriter(reference)
     }
-    host = inode
+    host = Borrowed(inode)
     self.reference = reference
     super.init(inode: inode, path: path, flags: flags)
-    inode.opened(self)
+    inode.addOpen(self)
   }
   deinit {
-    host.closed(self)
-    guard writes else { return }
-    host.endWriting()
-    host.dropWriter(reference)
+    host.with { host in
+      host.removeOpen(self)
+      guard writes else { return }
+      host.endWriting()
+      host.dropWriter(reference)
+    }
   }
 
   override var isSeekable: Bool { true }
@@ -34,7 +36,8 @@ final class HostFile: File, Listed {
   override func write(_ buffers: inout IOBuffers, at offset: inout Int) throws(Errno) -> Int {
     if buffers.count == 0 { return 0 }
     // The host drops set-user-id bits by its own user's rights, not by the guest's.
-    if host.mode & (ModeBits.setUser | ModeBits.setGroup) != 0 {
+    try host.with { (host) throws(Errno) in
+      if host.mode & (ModeBits.setUser | ModeBits.setGroup) == 0 { return }
       try host.lock.withLock { (_) throws(Errno) in try Attributes.dropPrivileges(host) }
     }
     if flags & O_APPEND != 0 || buffers.appends {
@@ -63,7 +66,9 @@ final class HostFile: File, Listed {
     position = target
     return target
   }
-  override func getStatus(_ s: inout FileStatus) throws(Errno) { try host.getStatus(&s, by: reference) }
+  override func getStatus(_ s: inout FileStatus) throws(Errno) {
+    try host.with { (host) throws(Errno) in try host.getStatus(&s, by: reference) }
+  }
   override func sync(dataOnly: Bool) throws(Errno) { try reference.descriptor.sync(dataOnly: dataOnly) }
   override func allocate(_ mode: Int32, _ offset: Int, _ count: Int) throws(Errno) {
     try Limits.checkFileSize(offset &+ count)

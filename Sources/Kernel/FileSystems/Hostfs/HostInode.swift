@@ -20,12 +20,10 @@ final class HostInode: Inode {
   let isTop: Bool
   let guestDevice: UInt32
   private var lastSize = 0, lastBlocks = 0, lastBlockSize = 4096
-  /// Open for writing by the guest: what the host might refuse to open anew.
-  var writer: HostFileReference?
-  var openFiles = IntrusiveList<HostFile>()
-  /// Open since it was created, for whoever opens it first: its mode may forbid what its creator may do.
-  var fresh: HostFileReference?
-  var isFresh = false  // read without the lock
+  /// What of it is open.
+  let opened = SpinLock(HostOpenFiles(), rank: .leaf)
+  var isFresh = false  // whether there is a `fresh`; under that lock, and read without it
+  private let linkText = RCUOptional<LinkText>()  // read and replaced without a lock
   /// The owner as the guest set it, where the host refused.
   private var keptUid: UInt32?, keptGid: UInt32?
 
@@ -55,6 +53,11 @@ final class HostInode: Inode {
 
   /// Takes over what the host told.
   func refresh(_ s: linux_statx) {
+    var s = s
+    refresh(&s)
+  }
+  /// The same without a copy of it, which is not changed.
+  private func refresh(_ s: inout linux_statx) {
     mode = UInt32(s.stx_mode)
     uid = keptUid ?? HostIdentity.guest(uid: s.stx_uid)
     gid = keptGid ?? HostIdentity.guest(gid: s.stx_gid)
@@ -66,6 +69,12 @@ final class HostInode: Inode {
     lastSize = Int(clamping: s.stx_size)
     lastBlocks = Int(clamping: s.stx_blocks)
     lastBlockSize = Int(s.stx_blksize)
+  }
+  /// Where they are this file's. Returns whether they are.
+  @inline(__always) func refreshIfSame(_ s: inout linux_statx) -> Bool {
+    guard HostFileKey(s) == key else { return false }
+    refresh(&s)
+    return true
   }
   static func placeHash(_ name: UInt, _ parent: Inode?) -> UInt {
     parent.map { name ^ Borrowed($0).identity &* 0x9e37_79b9_7f4a_7c15 } ?? 0
@@ -106,7 +115,7 @@ final class HostInode: Inode {
     return try reopen()
   }
   /// Where it is kept. Good until the caller sleeps.
-  @inline(__always) var keptHandle: Borrowed<HostFileReference>? {
+  override var keptHandle: Borrowed<HostFileReference>? {
     if isTop { return host.with { Borrowed($0.root) } }
     if !wasUsed { wasUsed = true }
     return handle.borrowed
@@ -151,16 +160,8 @@ final class HostInode: Inode {
 
   /// What the host tells of it now: by its handle, or, where it has none, by its name, which needs no descriptor.
   func attributes() throws(Errno) -> linux_statx {
-    var s = linux_statx()
-    try getAttributes(&s)
-    return s
-  }
-  private func getAttributes(_ s: inout linux_statx) throws(Errno) {
-    if let handle = keptHandle {
-      try handle.with { (handle) throws(Errno) in try handle.descriptor.getAttributes(&s) }
-    } else {
-      s = try attributesByName()
-    }
+    guard let handle = keptHandle else { return try attributesByName() }
+    return try handle.with { (handle) throws(Errno) in try handle.descriptor.attributes() }
   }
   private func attributesByName() throws(Errno) -> linux_statx {
     let (parent, name) = host.with { fs in fs.state.withLock { _ in (self.parent, self.name) } }
@@ -183,16 +184,12 @@ final class HostInode: Inode {
     }
   }
   override func getStatus(_ result: inout FileStatus) throws(Errno) {
-    var s = linux_statx()
-    try getAttributes(&s)
-    refresh(s)
+    refresh(try attributes())
     fill(&result)
   }
   /// The same by a descriptor of it.
   func getStatus(_ result: inout FileStatus, by reference: HostFileReference) throws(Errno) {
-    var s = linux_statx()
-    try reference.descriptor.getAttributes(&s)
-    refresh(s)
+    try reference.descriptor.withAttributes { refresh(&$0) }
     fill(&result)
   }
   override func getConfirmedStatus(_ result: inout FileStatus) throws(Errno) { fill(&result) }
@@ -204,14 +201,9 @@ final class HostInode: Inode {
 
   override func confirm(in directory: Inode, _ path: ShortPath, _ start: Int, _ end: Int) -> Bool {
     guard !isUnnamed, placeHash == HostInode.placeHash(path.name(at: start).hash, directory),
-      let directory = directory as? HostInode, let handle = directory.keptHandle
+      let handle = directory.keptHandle
     else { return false }
-    var s = linux_statx()
-    guard handle.with({ $0.descriptor.getAttributes(of: path, start, end, &s) }), HostFileKey(s) == key else {
-      return false
-    }
-    refresh(s)
-    return true
+    return handle.with { $0.descriptor.withAttributes(of: path, start, end) { refreshIfSame(&$0) } } ?? false
   }
 
   override func setAttributes(_ change: AttributeChange) throws(Errno) {
@@ -282,8 +274,7 @@ final class HostInode: Inode {
       return HostDirectoryFile(self, try openDirectory(), path: path, flags: flags)
     }
     if let fresh = takeFresh() { return try HostFile(self, fresh, path: path, flags: flags) }
-    // O_SYNC, with O_DSYNC in it, is a macro that Swift does not see everywhere.
-    let asked = flags & (O_ACCMODE | 0o4010000)
+    let asked = HostInode.hostFlags(flags)
     let contents: HostFileReference
     do throws(Errno) {
       contents = try openContents(asked)
@@ -296,10 +287,21 @@ final class HostInode: Inode {
   }
 
   override func openCached(
-    _ path: BorrowedPath, _ text: ShortPath, _ flags: Int32, _ c: Credentials
-  ) throws(Errno) -> File? { try openHere(path, text, flags, c) }
+    _ path: BorrowedPath, _ flags: Int32, _ c: Credentials, runs: Bool
+  ) throws(Errno) -> File? { try openHere(path, flags, c, runs) }
 
-  override func readlink() throws(Errno) -> [UInt8] { try reach().descriptor.linkText() }
+  /// It cannot change while this is the same file: of another one with its number, the time of change is another.
+  override var knownLink: Borrowed<LinkText>? {
+    guard let text = linkText.borrowed, text.with({ $0.changed == changed }) else { return nil }
+    return text
+  }
+  override func readlink() throws(Errno) -> [UInt8] {
+    if let known = knownLink { return known.with { $0.bytes } }
+    let changed = changed
+    let text = try reach().descriptor.linkText()
+    if !text.isEmpty && text.count <= 255 { linkText.replace(LinkText(text, changed: changed)) }
+    return text
+  }
 
   // MARK: names; HostInode+Names.swift does the work
 
