@@ -44,8 +44,8 @@ def host_faults(pid):
     return total
 
 
-def faults_each(tool, how, sleeping):
-    options, command = behave("@children", how, "500", str(sleeping))
+def faults_each(tool, how, sleeping, mmu="host"):
+    options, command = behave("@children", how, "500", str(sleeping), mmu=mmu)
     process = tool.start(*command, options=[*options, "--cpus", "1"])
     assert process.stdout.readline() == b"ready\n", process.communicate()
     counts = []
@@ -66,3 +66,9 @@ def faults_each(tool, how, sleeping):
 def test_processes_cost_few_host_faults(tool, how, allowed, among_many):
     alone, some, many = (faults_each(tool, how, sleeping) for sleeping in (0, 100, 400))
     assert alone <= allowed and max(some, many) <= among_many, (alone, some, many)
+
+
+# Text and stack stay mapped. Of an exec that maps all there are 32.
+def test_programs_cost_few_host_faults_in_one_address_space(tool):
+    found = faults_each(tool, "v", 0, mmu="none")
+    assert found <= 21, found

@@ -187,11 +187,15 @@ extension AddressSpace {
     for i in windows.indices {
       if let found = lowestRoom(&state, count, max(windows[i].low, state.mapTop), windows[i].high) { return found }
     }
+    if !hasAddressSpaces, keptTexts.with({ $0.dropAll() }) { return room(&state, count) }
     return nil
   }
 
-  /// Makes `area` what its range maps, in the host and in the tree. The lock is held.
-  func put(_ state: inout AddressSpaceState, _ area: inout Area, limits: MemoryLimits, noReserve: Bool) throws(Errno) {
+  /// Makes `area` what its range maps, in the host and in the tree. `isEmpty`: nobody can touch it, and in the host it is
+  /// as it was. The lock is held.
+  func put(
+    _ state: inout AddressSpaceState, _ area: inout Area, limits: MemoryLimits, noReserve: Bool, isEmpty: Bool = false
+  ) throws(Errno) {
     try checkLimits(&state, area, limits)
     if state.areas.count >= maximumAreas { throw .noMemory }
     try state.areas.reserve()
@@ -202,7 +206,7 @@ extension AddressSpace {
     let isFree = state.areas.tree.isFree(area.start, area.end)
     if !isFree { try releaseStubs(&state, area.start, area.end) }
     try occupy(area.start, area.end)
-    try mapInHost(&area, noReserve: noReserve)
+    if !isEmpty { try mapInHost(&area, noReserve: noReserve) }
     if !isFree { try state.areas.clear(area.start, area.end) }
     try state.areas.add(area)
     state.peak = max(state.peak, state.areas.totals.total)
@@ -216,6 +220,7 @@ extension AddressSpace {
     switch object {
     case .stubs: break  // nothing is there until the first patch
     case nil, .zero:
+      if let kept, kept.has(start, area.end, nil) { return }
       try AddressLayout.forUsableParts(start, start + count) { (part, size) throws(Errno) in
         try HostMemory.mapAnonymous(part, size, protection: protection, noReserve: noReserve)
       }

@@ -81,13 +81,20 @@ public final class AddressSpace {
 
   /// Empties it. `unmap`: the host space goes on serving others, so what was mapped must leave it.
   func tearDown(unmap: Bool, keepsText: Bool = false) {
+    var shared: KeptText?
     _ = try? withState { (state) throws(Errno) in
       state.isGone = true
+      let unused = kept  // of an exec that came to nothing
       if keepsText { kept = textToKeep(&state) }
       defer { state.areas.clear() }
       forgetResidency()
-      if unmap && !host.wasKilled { try unmapInHost(&state, 0, AddressLayout.end) }
+      guard unmap && !host.wasKilled else { return }
+      let text = keepsText ? kept : nil
+      try unmapInHost(&state, 0, AddressLayout.end, keeping: text?.ranges ?? KeptRanges())
+      unused?.drop()
+      if let text, text.holdPlaces() { shared = text }
     }
+    if let shared { keptTexts.with { $0.add(shared) } }
     setProgram(nil)
   }
 

@@ -40,10 +40,11 @@ public final class FileMapping: Listed {
     return nil
   }
 
+  /// Whether areas of both are one where they meet. What could be written to stays apart, as on Linux, which accounts for it.
   func isSame(as other: FileMapping) -> Bool {
     if self === other { return true }
     guard let file, let theirs = other.file else { return false }
-    return file === theirs
+    return file === theirs && wasWritable == other.wasWritable
   }
 
   // The address space's lock is held.

@@ -56,7 +56,9 @@ extension AddressSpace {
   }
   /// Whether the range may be mapped over: in `mmu=none` it may be another program's.
   func isOpen(_ start: UInt, _ end: UInt) -> Bool {
-    hasAddressSpaces || sharedLayout.with { $0.isOpen(start, end, to: identity) }
+    if hasAddressSpaces { return true }
+    func isOpenNow() -> Bool { sharedLayout.with { $0.isOpen(start, end, to: identity) } }
+    return isOpenNow() || (keptTexts.with { $0.dropAll() } && isOpenNow())
   }
 
   func highestRoom(_ state: inout AddressSpaceState, _ count: UInt, _ low: UInt, _ high: UInt) -> UInt? {
@@ -73,16 +75,30 @@ extension AddressSpace {
     return next.guardedStart >= end
   }
 
-  /// Unmaps the range in the host: in `mmu=none` only what of it is this one's. The locks are held.
-  func unmapInHost(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt) throws(Errno) {
+  /// Unmaps the range in the host: in `mmu=none` only what of it is this one's, and is not `kept`. The locks are held.
+  func unmapInHost(
+    _ state: inout AddressSpaceState, _ start: UInt, _ end: UInt, keeping kept: KeptRanges = KeptRanges()
+  ) throws(Errno) {
     if hasAddressSpaces {
       try AddressLayout.forUsableParts(start, end) { (part, size) throws(Errno) in try HostMemory.unmap(part, size) }
       return
     }
+    // Neighbours go together.
+    var low = start, high = start
     try state.areas.tree.forEach(from: start, to: end) { (area) throws(Errno) in
-      let (low, high) = (max(start, area.start), min(end, area.end))
-      try AddressLayout.forUsableParts(low, high) { (part, size) throws(Errno) in try HostMemory.unmap(part, size) }
-      try vacate(low, high)
+      if area.start > high {
+        try unmapInHost(low, high, keeping: kept)
+        low = area.start
+      }
+      high = min(end, area.end)
     }
+    try unmapInHost(low, high, keeping: kept)
+  }
+  private func unmapInHost(_ start: UInt, _ end: UInt, keeping kept: KeptRanges) throws(Errno) {
+    guard start < end else { return }
+    try AddressLayout.forUsableParts(start, end) { (part, size) throws(Errno) in
+      try HostMemory.unmap(from: part, to: part + size, keeping: kept)
+    }
+    try vacate(start, end)
   }
 }

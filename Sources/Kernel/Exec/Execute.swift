@@ -113,7 +113,10 @@ extension Task {
   private func newHome(_ plan: ExecPlan) throws(Errno) -> NewHome {
     let stackRoom = min(max(memoryLimits.stack, 256 << 10), 1 << 40)
     let isRandom = Placement.isRandom(personality: process.personality)
-    let key = plan.layoutKey(stackRoom: stackRoom, isRandom: isRandom, hook: process.hook)
+    let key = plan.layoutKey(
+      stackRoom: hasAddressSpaces
+        ? stackRoom : AddressSpace.stackSize(room: stackRoom, size: InitialStack.size(plan)),
+      isRandom: isRandom, hook: process.hook)
     if let key, let (space, text) = keptTexts.with({ $0.take(key) }) {
       return NewHome(space: space, stackRoom: stackRoom, isRandom: isRandom, key: key, kept: text)
     }
@@ -176,8 +179,9 @@ extension Task {
   private func load(_ plan: ExecPlan, _ space: AddressSpace, _ home: NewHome) throws(Errno) {
     let limits = memoryLimits
     let earlier = home.kept?.layout
+    if let earlier, !hasAddressSpaces { try space.takeOver(earlier) }
     let placement = earlier?.placement.again() ?? Placement(isRandom: home.isRandom)
-    let top = try space.makeStack(
+    let stackRange = try space.makeStack(
       placement, room: home.stackRoom, size: InitialStack.size(plan),
       isExecutable: plan.program.image.hasExecutableStack,
       limits: limits)
@@ -202,7 +206,7 @@ extension Task {
     }
     if let key = home.key {
       space.layout = ProgramLayout(
-        key: key, placement: placement, programBias: program.bias, interpreterBias: base,
+        key: key, placement: placement, programBias: program.bias, interpreterBias: base, stack: stackRange,
         uses: (earlier?.uses ?? 0) + 1)
     }
     space.codeRange = program.code
@@ -211,7 +215,7 @@ extension Task {
     let stack = InitialStack(
       arguments: plan.arguments, fileName: plan.path, program: program, headerCount: plan.program.image.headerCount,
       interpreterBase: base, credentials: plan.credentials.credentials, isSecure: plan.credentials.isSecure)
-    let pointer = try stack.write(to: space, below: top, placement)
+    let pointer = try stack.write(to: space, below: stackRange.upperBound, placement)
     resetContext()
     enterProgram(at: entry, stack: pointer)
   }

@@ -10,6 +10,8 @@ struct ProgramLayout {
   let key: Key
   let placement: Placement
   let programBias: UInt, interpreterBias: UInt
+  /// The stack; in `mmu=none` with the gap below it.
+  let stack: Range<UInt>
   /// Runs that had it.
   let uses: Int
 
@@ -29,9 +31,20 @@ struct ProgramLayout {
   }
 
   static var mostUses: Int { 32 }
+
+  /// In `mmu=none`: what the run has taken to lie in.
+  func forPlaces<E: Error>(_ body: (Range<UInt>) throws(E) -> Void) throws(E) {
+    func place(_ exec: ExecFile, _ bias: UInt) -> Range<UInt> {
+      exec.range.lowerBound &+ bias..<exec.range.upperBound &+ bias &+ (key.hook.rewrites ? ExecImage.stubRoom : 0)
+    }
+    try body(place(key.program, programBias))
+    if let interpreter = key.interpreter { try body(place(interpreter, interpreterBias)) }
+    try body(stack)
+  }
 }
 
-/// What stays mapped in a host process of the pool.
+/// What stays mapped in a host process of the pool; in `mmu=none` in the one that there is, where the places of its layout
+/// are its own meanwhile.
 final class KeptText {
   /// The host process's.
   let label = keptTexts.with { $0.newLabel() }
@@ -52,6 +65,29 @@ final class KeptText {
       return image == nil
     }
     return false
+  }
+
+  // MARK: mmu=none; the layout's lock is held
+
+  /// The places of its layout, which are free, become its own. Returns false where they cannot: nothing is left then.
+  func holdPlaces() -> Bool {
+    let identity = Borrowed(self).identity
+    do throws(Errno) {
+      try sharedLayout.with { (shared) throws(Errno) in
+        try layout.forPlaces { (place) throws(Errno) in try shared.take(place.lowerBound, place.upperBound, identity) }
+      }
+      return true
+    } catch {
+      drop()
+      return false
+    }
+  }
+  /// Unmaps it, and frees its places.
+  func drop() {
+    for i in 0..<ranges.count { try? HostMemory.unmap(ranges[i].lowerBound, UInt(ranges[i].count)) }
+    layout.forPlaces { place in
+      try? sharedLayout.with { (shared) throws(Errno) in try shared.give(place.lowerBound, place.upperBound) }
+    }
   }
 }
 
@@ -74,11 +110,34 @@ final class KeptTexts {
       list.texts.append(text)
       return old
     }
+    if let old, !hasAddressSpaces {
+      sharedLayout.with { $0.lock.lock() }
+      old.drop()
+      sharedLayout.with { $0.lock.unlock() }
+    }
     withExtendedLifetime(old) {}
+  }
+
+  /// In `mmu=none`: somebody needs the room. Returns whether there was one. The layout's lock is held.
+  func dropAll() -> Bool {
+    let all = lock.withLock { list -> [KeptText] in
+      let all = list.texts
+      list.texts = []
+      return all
+    }
+    for text in all { text.drop() }
+    return !all.isEmpty
   }
 
   /// A host process in which a run with `key` was, taken out of the pool.
   func take(_ key: ProgramLayout.Key) -> (HostSpace, KeptText)? {
+    if !hasAddressSpaces {
+      let text = lock.withLock { list -> KeptText? in
+        for i in list.texts.indices where list.texts[i].layout.key.isSame(as: key) { return list.texts.remove(at: i) }
+        return nil
+      }
+      return text.map { (guestHost.borrowed.object, $0) }
+    }
     var after: UInt64 = 0
     while let text = next(key, after) {
       if let space = HostSpace.recycled(label: text.label) {
@@ -105,9 +164,10 @@ let keptTexts = KernelGlobal<KeptTexts>()
 extension ExecPlan {
   /// Nil where a run of it shares its layout with no other.
   func layoutKey(stackRoom: UInt, isRandom: Bool, hook: Hook) -> ProgramLayout.Key? {
-    guard hasAddressSpaces, !credentials.isSecure, let file = ExecFile.of(program.file) else { return nil }
+    guard !credentials.isSecure, let file = ExecFile.of(program.file) else { return nil }
     var other: ExecFile?
     if let interpreter {
+      guard hasAddressSpaces || interpreter.image.isMovable else { return nil }
       guard let file = ExecFile.of(interpreter.file) else { return nil }
       other = file
     }
@@ -124,7 +184,33 @@ extension AddressSpace {
     let text = KeptText(layout)
     keep(&state, layout.key.program, layout.programBias, text)
     if let interpreter = layout.key.interpreter { keep(&state, interpreter, layout.interpreterBias, text) }
-    return text.ranges.count > 0 ? text : nil
+    guard text.ranges.count > 0 else { return nil }
+    if !hasAddressSpaces {
+      // What the program gave away of its places may be another's now.
+      var isItsOwn = true
+      layout.forPlaces { if !isOpen($0.lowerBound, $0.upperBound) { isItsOwn = false } }
+      guard isItsOwn else { return nil }
+      keepStack(&state, layout.stack, text)
+    }
+    return text
+  }
+
+  /// A stack that is as it was made is emptied, and stays.
+  private func keepStack(_ state: inout AddressSpaceState, _ stack: Range<UInt>, _ text: KeptText) {
+    let start = stack.lowerBound + stackGuardGap, end = stack.upperBound
+    guard let area = state.areas.tree.area(at: start), area.start == start, area.end == end, area.mapping == nil,
+      area.flags == [.read, .write, .mayRead, .mayWrite, .mayExecute],
+      (try? HostMemory.advise(start, end - start, MADV_DONTNEED)) != nil
+    else { return }
+    text.add(start, end, nil)
+    text.add(stack.lowerBound, start, nil)
+  }
+
+  /// In `mmu=none`: the places of an earlier run become this one's.
+  func takeOver(_ layout: ProgramLayout) throws(Errno) {
+    try withState { (_) throws(Errno) in
+      try layout.forPlaces { (place) throws(Errno) in try occupy(place.lowerBound, place.upperBound) }
+    }
   }
 
   private func keep(_ state: inout AddressSpaceState, _ exec: ExecFile, _ bias: UInt, _ text: KeptText) {

@@ -73,6 +73,7 @@ extension AddressSpace {
       guard AddressLayout.isUsable(start, count), withoutChange({ $0.areas.tree.isFree(start, start + count) }) else {
         throw .exists
       }
+      if !hasAddressSpaces { try withMemory { (state) throws(Errno) in try reserve(&state, start, count, limits) } }
       return bias
     case .at(let address):
       let base = address & ~(alignment - 1)
@@ -89,8 +90,18 @@ extension AddressSpace {
   /// Room for an image. In `mmu=none` it is taken at once, since others look for room too.
   private func place(_ count: UInt, _ limits: MemoryLimits) throws(Errno) -> UInt? {
     if hasAddressSpaces { return withoutChange { room(&$0, count) } }
-    let request = MapRequest(count: count, protection: PROT_NONE, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
-    return try map(request, limits: limits)
+    return try withMemory { (state) throws(Errno) -> UInt? in
+      let found = room(&state, count)
+      if let found { try reserve(&state, found, count, limits) }
+      return found
+    }
+  }
+  private func reserve(_ state: inout AddressSpaceState, _ start: UInt, _ count: UInt, _ limits: MemoryLimits)
+    throws(Errno)
+  {
+    var area = Area(
+      start: start, end: start + count, flags: [.mayRead, .mayWrite, .mayExecute, .noReserve], offset: start)
+    try put(&state, &area, limits: limits, noReserve: true, isEmpty: true)
   }
 
   private func load(_ segment: ElfImage.Segment, _ bias: UInt, _ file: File, _ limits: MemoryLimits) throws(Errno) {
@@ -108,9 +119,11 @@ extension AddressSpace {
     }
     let last = AddressLayout.roundedUp(end)
     if last > zeroFrom {
+      // A few pages are filled at once, in place of a fault for each.
+      let populates = last - zeroFrom <= 8 << 12 && segment.protection & PROT_WRITE != 0
       let request = MapRequest(
         address: zeroFrom, count: last - zeroFrom, protection: segment.protection,
-        flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)
+        flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | (populates ? MAP_POPULATE : 0))
       _ = try map(request, limits: limits)
     }
   }

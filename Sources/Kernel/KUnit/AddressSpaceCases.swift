@@ -81,7 +81,8 @@ func memoryAnonymous(_ k: KUnit) {
     try UserPointer<Int>(0x60_1ff0).copyOut(1)
     k.expect(isFault { () throws(Errno) in try UserPointer<Int>(0x60_2000).copyOut(1) }, "beyond brk")
     let stack = try space.makeStack(
-      Placement(isRandom: true), room: 8 << 20, size: 4096, isExecutable: false, limits: limits)
+      Placement(isRandom: true), room: 8 << 20, size: 4096, isExecutable: false, limits: limits
+    ).upperBound
     try UserPointer<Int>(stack - (1 << 20)).copyOut(9)
     k.expect(isFault { () throws(Errno) in try UserPointer<Int>(stack - (9 << 20)).copyOut(1) }, "stack overflow")
   }

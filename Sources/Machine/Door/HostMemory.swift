@@ -85,16 +85,16 @@ public enum HostMemory {
       (0x1_0000, 0x4000_0000_0000), (0x5000_0000_0000, 0x6800_0000_0000), (0x7000_0000_0000, vdso.lowerBound),
       (vdso.upperBound, 0x7fff_ffff_f000),
     ]
-    var next = 0
-    for i in windows.indices {
-      var (at, high) = windows[i]
-      while next < kept.count, kept[next].lowerBound < high {
-        if at < kept[next].lowerBound { try unmap(at, kept[next].lowerBound - at) }
-        at = kept[next].upperBound
-        next += 1
-      }
-      if at < high { try unmap(at, high - at) }
+    for i in windows.indices { try unmap(from: windows[i].low, to: windows[i].high, keeping: kept) }
+  }
+  /// Unmaps what of `start..<end` is not `kept`.
+  public static func unmap(from start: UInt, to end: UInt, keeping kept: KeptRanges) throws(Errno) {
+    var at = start
+    for i in 0..<kept.count where kept[i].lowerBound < end && kept[i].upperBound > at {
+      if at < kept[i].lowerBound { try unmap(at, kept[i].lowerBound - at) }
+      at = kept[i].upperBound
     }
+    if at < end { try unmap(at, end - at) }
   }
 }
 
