@@ -70,9 +70,10 @@ extension AddressSpace {
       ? state.areas.tree.lowestRoom(count, low, high) : sharedLayout.with { $0.ranges.lowestRoom(count, low, high) }
   }
   func isFree(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt) -> Bool {
-    let next = hasAddressSpaces ? state.areas.tree.find(start) : sharedLayout.with { $0.ranges.find(start) }
-    guard let next else { return true }
-    return next.guardedStart >= end
+    func isBefore(_ next: Area?) -> Bool { next.map { $0.guardedStart >= end } ?? true }
+    if hasAddressSpaces { return isBefore(state.areas.tree.find(start)) }
+    func isFreeNow() -> Bool { isBefore(sharedLayout.with { $0.ranges.find(start) }) }
+    return isFreeNow() || (keptTexts.with { $0.dropAll() } && isFreeNow())
   }
 
   /// Unmaps the range in the host: in `mmu=none` only what of it is this one's, and is not `kept`. The locks are held.

@@ -203,7 +203,11 @@ extension AddressSpace {
       (try? HostMemory.advise(start, end - start, MADV_DONTNEED)) != nil
     else { return }
     text.add(start, end, nil)
-    text.add(stack.lowerBound, start, nil)
+    if let gap = state.areas.tree.area(at: stack.lowerBound), gap.start == stack.lowerBound, gap.end == start,
+      gap.mapping == nil, gap.flags == [.mayRead, .mayWrite, .mayExecute]
+    {
+      text.add(stack.lowerBound, start, nil)
+    }
   }
 
   /// In `mmu=none`: the places of an earlier run become this one's.

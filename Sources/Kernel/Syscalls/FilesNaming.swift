@@ -177,11 +177,12 @@ private func cachedLink(_ task: Task, _ directory: Int32, _ path: UserPointer<UI
     try task.withCached(directory, path, follow: false) { (found) throws(Errno) -> [UInt8]? in
       try found.dentry.with { (dentry) throws(Errno) -> [UInt8]? in
         if dentry.isNegative { throw .noEntry }
-        guard dentry.inode.isSymbolicLink else { throw .invalid }
-        found.mount.with { mount in
-          if !mount.has(MS_NOATIME) && !mount.isReadOnly { dentry.inode.noteAccess() }
-        }
-        return try dentry.inode.readlink()
+        let inode = dentry.inode
+        guard inode.isSymbolicLink else { throw .invalid }
+        // Asking the host may sleep.
+        if inode.fileSystem.isConfirmed { return inode.knownLink?.with { $0.bytes } }
+        found.mount.with { mount in if !mount.has(MS_NOATIME) && !mount.isReadOnly { inode.noteAccess() } }
+        return try inode.readlink()
       }
     }
   }

@@ -153,7 +153,7 @@ public final class CachedFile {
       if at > size { setSize(at) }
     }
     // Where the buffers were not all there: what lies past the end is nobody's yet.
-    let unused = max(pageCount, Self.pages(at))
+    let unused = max(pageCount, at >> 12)
     if made > unused { discard(from: unused, to: made) }
     if let failure, at == offset { throw failure }
     return at &- offset

@@ -1,6 +1,7 @@
 // A program that runs again finds its memory as the file has it, whatever an earlier run did to it, and runs what the file
 // has now.
 #include <spawn.h>
+#include <stdio.h>
 
 #include "check.h"
 
@@ -99,6 +100,34 @@ static int spawned(const char *path, char **arguments) {
 
 static int run(const char *path, char **arguments) {
   return without_mmu() ? spawned(path, arguments) : forked(path, arguments);
+}
+
+// What is right below the stack: mode 0 maps something there, 1 looks whether it still is.
+HELPER(below_the_stack) {
+  unsigned long start = 0, end, here = (unsigned long)&start;
+  char line[256];
+  FILE *maps = fopen("/proc/self/maps", "r");
+  while (fgets(line, sizeof line, maps))
+    if (sscanf(line, "%lx-%lx", &start, &end) == 2 && start <= here && here < end) break;
+  char *below = (char *)start - 2 * PAGE;
+  if (*argv[2] == '0') {
+    if (mmap(below, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != below) return 1;
+    *below = 7;
+    return 0;
+  }
+  int ends[2];
+  char byte = 0;
+  if (pipe(ends)) return 2;
+  if (write(ends[1], below, 1) == 1) read(ends[0], &byte, 1);  // Linux's stack grows, ours is not there
+  return byte == 0 ? 0 : 3;
+}
+TEST(the_gap_below_the_stack) {
+  for (int round = 0; round < 3; round++)
+    for (int mode = 0; mode < 2; mode++) {
+      char number[2] = {(char)('0' + mode)}, *below[] = {"x", "@below_the_stack", number, NULL};
+      CHECK_EQ(spawned(check_self, below), 0);
+      CHECK_EQ(spawned(check_self, below), 0);
+    }
 }
 
 TEST(nothing_is_left, CPUS) {

@@ -61,6 +61,12 @@ extension HostInode {
     _ path: BorrowedPath, _ flags: Int32, _ c: Credentials, _ runs: Bool
   ) throws(Errno) -> File? {
     guard let last = path.last, !isFresh, !isUnnamed else { return nil }
+    // Whoever may not write never has it open for writing in the host, be it for a moment.
+    if flags & O_ACCMODE != O_RDONLY {
+      guard
+        (try? path.mount.with { (mount) throws(Errno) in try Opening.check(self, mount, flags, c, runs: runs) }) != nil
+      else { return nil }
+    }
     let opened = last.parent.with { parent -> HostDescriptor? in
       guard placeHash == HostInode.placeHash(last.text.name(at: last.start).hash, parent.inode),
         let handle = parent.inode.keptHandle

@@ -290,7 +290,8 @@ final class HostInode: Inode {
     _ path: BorrowedPath, _ flags: Int32, _ c: Credentials, runs: Bool
   ) throws(Errno) -> File? { try openHere(path, flags, c, runs) }
 
-  /// It cannot change while this is the same file: of another one with its number, the time of change is another.
+  /// It cannot change while this is the same file: of another one with its number, the time of change is another. Texts that
+  /// do, of the host's procfs, are not known: there the size does not tell how long they are.
   override var knownLink: Borrowed<LinkText>? {
     guard let text = linkText.borrowed, text.with({ $0.changed == changed }) else { return nil }
     return text
@@ -299,7 +300,7 @@ final class HostInode: Inode {
     if let known = knownLink { return known.with { $0.bytes } }
     let changed = changed
     let text = try reach().descriptor.linkText()
-    if !text.isEmpty && text.count <= 255 { linkText.replace(LinkText(text, changed: changed)) }
+    if text.count == lastSize, 1...255 ~= text.count { linkText.replace(LinkText(text, changed: changed)) }
     return text
   }
 
