@@ -193,6 +193,15 @@ def test_host_changes_are_seen(tool, place):
         assert machine.wait(10) == 0
 
 
+def test_links_of_the_hosts_procfs(tool):
+    """They lead elsewhere while they are the same file: /proc/self to whoever asks."""
+    script = ("import os; here = os.readlink('/mnt/self'); ends = os.pipe()\n"
+              "if os.fork() == 0: os.write(ends[1], os.readlink('/mnt/self').encode()); os._exit(0)\n"
+              "print(here.isdigit(), os.read(ends[0], 20).decode() != here); os.wait()")
+    done = tool.run("python3", "-c", script, options=["--root", "/", "--ro", "-v", "/proc:/mnt"])
+    assert (done.out, done.status) == ("True True\n", 0), done
+
+
 def test_read_only_root(tool, place):
     line = "touch /usr/x; echo $?; touch /tmp/y && echo $?; touch /run/z && echo $?"
     result = tool.run("bash", "-c", line, options=["--root", "/", "--ro"])
