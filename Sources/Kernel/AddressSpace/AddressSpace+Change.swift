@@ -92,7 +92,7 @@ extension AddressSpace {
       } else if newEnd > oldEnd {
         // A page stays free behind it.
         guard AddressLayout.isUsable(oldEnd, newEnd - oldEnd), isFree(&state, oldEnd, newEnd + 4096) else { return old }
-        var flags: AreaFlags = [.read, .write, .mayRead, .mayWrite, .mayExecute]
+        var flags: AreaFlags = [.read, .write, .mayAll]
         flags.formUnion(state.futureFlags)
         var area = Area(start: oldEnd, end: newEnd, flags: flags, offset: oldEnd)
         try put(&state, &area, limits: limits, noReserve: false)

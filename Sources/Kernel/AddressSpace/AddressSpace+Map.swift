@@ -100,7 +100,7 @@ extension AddressSpace {
 
   private func areaFlags(_ request: MapRequest, _ object: MappedObject?) throws(Errno) -> AreaFlags {
     var flags = AreaFlags(protection: request.protection)
-    flags.formUnion([.mayRead, .mayWrite, .mayExecute])
+    flags.formUnion(.mayAll)
     if request.has(MAP_GROWSDOWN) { flags.insert(.growsDown) }
     if request.has(MAP_NORESERVE) { flags.insert(.noReserve) }
     if request.has(MAP_LOCKED) { flags.insert(.locked) }

@@ -14,7 +14,7 @@ extension AddressSpace {
   func makeStack(
     _ placement: Placement, room stackRoom: UInt, size: UInt, isExecutable: Bool, limits: MemoryLimits
   ) throws(Errno) -> Range<UInt> {
-    var flags: AreaFlags = [.read, .write, .mayRead, .mayWrite, .mayExecute]
+    var flags: AreaFlags = [.read, .write, .mayAll]
     if isExecutable { flags.insert(.execute) }
     let count = Self.stackSize(room: stackRoom, size: size)
     return try withMemory { (state) throws(Errno) -> Range<UInt> in
@@ -29,7 +29,7 @@ extension AddressSpace {
         guard let found = kept?.layout.stack.lowerBound ?? room(&state, stackGuardGap + count) else { throw .noMemory }
         // What it would run over below may be anybody's: nobody may touch the gap.
         var gap = Area(
-          start: found, end: found + stackGuardGap, flags: [.mayRead, .mayWrite, .mayExecute], offset: found)
+          start: found, end: found + stackGuardGap, flags: .mayAll, offset: found)
         try put(&state, &gap, limits: limits, noReserve: true, isEmpty: true)
         low = found
         top = found + stackGuardGap + count

@@ -15,6 +15,7 @@ public struct AreaFlags: OptionSet, Sendable {
   public static var mayRead: AreaFlags { AreaFlags(rawValue: 0x10) }
   public static var mayWrite: AreaFlags { AreaFlags(rawValue: 0x20) }
   public static var mayExecute: AreaFlags { AreaFlags(rawValue: 0x40) }
+  public static var mayAll: AreaFlags { [.mayRead, .mayWrite, .mayExecute] }
   public static var growsDown: AreaFlags { AreaFlags(rawValue: 0x100) }
   /// mlock(2); Martlet pins nothing, it only counts.
   public static var locked: AreaFlags { AreaFlags(rawValue: 0x2000) }

@@ -56,9 +56,11 @@ extension AddressSpace {
   }
   /// Whether the range may be mapped over: in `mmu=none` it may be another program's.
   func isOpen(_ start: UInt, _ end: UInt) -> Bool {
-    if hasAddressSpaces { return true }
-    func isOpenNow() -> Bool { sharedLayout.with { $0.isOpen(start, end, to: identity) } }
-    return isOpenNow() || (keptTexts.with { $0.dropAll() } && isOpenNow())
+    hasAddressSpaces || evenByDropping { sharedLayout.with { $0.isOpen(start, end, to: identity) } }
+  }
+  /// Whether it is so, if need be once what is kept of ended programs has gone. In `mmu=none`; the layout's lock is held.
+  private func evenByDropping(_ isSo: () -> Bool) -> Bool {
+    isSo() || (keptTexts.with { $0.dropAll() } && isSo())
   }
 
   func highestRoom(_ state: inout AddressSpaceState, _ count: UInt, _ low: UInt, _ high: UInt) -> UInt? {
@@ -72,8 +74,7 @@ extension AddressSpace {
   func isFree(_ state: inout AddressSpaceState, _ start: UInt, _ end: UInt) -> Bool {
     func isBefore(_ next: Area?) -> Bool { next.map { $0.guardedStart >= end } ?? true }
     if hasAddressSpaces { return isBefore(state.areas.tree.find(start)) }
-    func isFreeNow() -> Bool { isBefore(sharedLayout.with { $0.ranges.find(start) }) }
-    return isFreeNow() || (keptTexts.with { $0.dropAll() } && isFreeNow())
+    return evenByDropping { isBefore(sharedLayout.with { $0.ranges.find(start) }) }
   }
 
   /// Unmaps the range in the host: in `mmu=none` only what of it is this one's, and is not `kept`. The locks are held.

@@ -111,9 +111,7 @@ final class KeptTexts {
       return old
     }
     if let old, !hasAddressSpaces {
-      sharedLayout.with { $0.lock.lock() }
-      old.drop()
-      sharedLayout.with { $0.lock.unlock() }
+      sharedLayout.with { $0.lock.withLock { _ in old.drop() } }
     }
     withExtendedLifetime(old) {}
   }
@@ -199,12 +197,12 @@ extension AddressSpace {
   private func keepStack(_ state: inout AddressSpaceState, _ stack: Range<UInt>, _ text: KeptText) {
     let start = stack.lowerBound + stackGuardGap, end = stack.upperBound
     guard let area = state.areas.tree.area(at: start), area.start == start, area.end == end, area.mapping == nil,
-      area.flags == [.read, .write, .mayRead, .mayWrite, .mayExecute],
+      area.flags == [.read, .write, .mayAll],
       (try? HostMemory.advise(start, end - start, MADV_DONTNEED)) != nil
     else { return }
     text.add(start, end, nil)
     if let gap = state.areas.tree.area(at: stack.lowerBound), gap.start == stack.lowerBound, gap.end == start,
-      gap.mapping == nil, gap.flags == [.mayRead, .mayWrite, .mayExecute]
+      gap.mapping == nil, gap.flags == .mayAll
     {
       text.add(stack.lowerBound, start, nil)
     }
@@ -220,7 +218,7 @@ extension AddressSpace {
   private func keep(_ state: inout AddressSpaceState, _ exec: ExecFile, _ bias: UInt, _ text: KeptText) {
     for segment in exec.readOnly {
       let start = segment.address &+ bias, end = start &+ segment.count
-      let flags = AreaFlags(protection: segment.protection).union([.mayRead, .mayWrite, .mayExecute])
+      let flags = AreaFlags(protection: segment.protection).union(.mayAll)
       guard let area = state.areas.tree.area(at: start), area.start == start, area.end == end,
         area.offset == segment.offset, area.flags == flags, let mapping = area.mapping, !mapping.wasWritable,
         let file = mapping.file, exec.isOf(file.inode)

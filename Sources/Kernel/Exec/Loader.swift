@@ -100,7 +100,7 @@ extension AddressSpace {
     throws(Errno)
   {
     var area = Area(
-      start: start, end: start + count, flags: [.mayRead, .mayWrite, .mayExecute, .noReserve], offset: start)
+      start: start, end: start + count, flags: [.mayAll, .noReserve], offset: start)
     try put(&state, &area, limits: limits, noReserve: true, isEmpty: true)
   }
 
