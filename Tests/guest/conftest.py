@@ -35,6 +35,10 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "native: runs on the host, without Martlet")
     # Orphans of a test become our children, so that none can hide.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # nohup and a shell's background jobs ignore these. We go on doing so; what we start does not inherit a handler.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def expectations():
