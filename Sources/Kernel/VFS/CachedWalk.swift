@@ -2,9 +2,9 @@ import CLinux
 import Machine
 
 // A walk that the dentry cache alone can do, without a lock and without a count: of a short path through cached names of a
-// plain file system, or of one that confirms each, with no mount and no ".." on it, and no link but those whose text is
-// known. What it found is the truth where no name left its place meanwhile (`DentryCache.changes`). All other walks, and
-// those that fail, are `PathWalk`'s: it says the errors.
+// plain file system, or of one that confirms each, with no ".." on it, and no link but those whose text is known. What it
+// found is the truth where meanwhile no name left its place and no mount came or went (`DentryCache.changes`). All other
+// walks, and those that fail, are `PathWalk`'s: it says the errors.
 
 extension Task {
   /// Runs `body` on where `path` leads. It reads under RCU: it neither sleeps nor drops anything, and what it returns counts
@@ -82,7 +82,12 @@ extension DentryCache {
         place.dentry = found
         return isPlain
       }
-      if found.with({ $0.mountCount != 0 }) { return false }
+      if found.with({ $0.mountCount != 0 }) && cross(found, &place) {
+        here = place.dentry
+        guard let isPlainMount = self.isPlain(here) else { return false }
+        isPlain = isPlainMount
+        continue
+      }
       let isLink = found.with { $0.inode.isSymbolicLink }
       if !isPlain && (confirmsLast || end < path.count || isLink) {
         let isStill = found.with { f in here.with { f.inode.confirm(in: $0.inode, path, name, end) } }
@@ -105,6 +110,15 @@ extension DentryCache {
       }
       place.last = PathName(parent: here, text: path, start: name, end: end)
       here = found
+    }
+  }
+  /// Moves `place` to the root of what is mounted on `dentry` in its mount. False: nothing is.
+  private func cross(_ dentry: Borrowed<Dentry>, _ place: inout BorrowedPath) -> Bool {
+    mounts.borrowed.with { table in
+      guard var mount = table.look(place.mount, dentry) else { return false }
+      while let upper = table.look(mount, mount.with({ Borrowed($0.root) })) { mount = upper }
+      place = BorrowedPath(mount: mount, dentry: mount.with { Borrowed($0.root) })
+      return true
     }
   }
   /// Nil where its file system's names are not known to be what the cache has.

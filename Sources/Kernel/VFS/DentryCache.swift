@@ -1,5 +1,6 @@
 import CLinux
 import Machine
+import Synchronization
 
 /// Names that were looked up, by directory and name. It holds one count of each dentry in it; beyond `limit` it drops
 /// those that nobody else holds and that were not used of late.
@@ -107,6 +108,18 @@ public final class DentryCache {
       changes.end()
     }
     withExtendedLifetime(old) {}
+  }
+
+  /// Makes a change of the mounts, which walks without a lock read beside the names. `body` drops nothing. The mount
+  /// table's lock is held.
+  func changeMounts<R>(_ body: () -> R) -> R {
+    table.withLock { _ in
+      changes.begin()
+      atomicMemoryFence(ordering: .sequentiallyConsistent)  // before counts are read
+      let result = body()
+      changes.end()
+      return result
+    }
   }
 
   /// Drops every cached name of the file system of `root`, but those in use, before it is shut down.

@@ -2,10 +2,14 @@ import CLinux
 import Machine
 
 /// The mounts of the machine: one namespace, mount_namespaces(7).
+///
+/// Walks look for what is mounted on a place without a lock, under RCU: what they find is the truth where
+/// `DentryCache.changes` says that nothing changed. Who takes a mount out keeps it for a grace period.
 public final class MountTable {
   /// Held by mount(2), umount2(2), pivot_root(2) from look-up to change.
   let changes = Mutex<Void>((), rank: .mount)
   private let table = SpinLock(MountList(), rank: .mount)
+  private let chains = RCUChains<Mount>(count: 64)
   public init() {}
 
   /// A mount of `root` that is nowhere yet.
@@ -23,48 +27,67 @@ public final class MountTable {
     return Path(mount: mount, dentry: root)
   }
 
-  /// Puts `mount` at `place`.
+  /// Puts `mount`, which is nowhere, at `place`.
   func attach(_ mount: Mount, at place: Path) {
-    table.withLock { t in
-      mount.parent = place.mount
-      mount.mountpoint = place.dentry
-      place.dentry.mountCount += 1
+    change { t in
+      put(mount, at: place)
       if !t.contains(mount) { t.all.append(mount) }
     }
   }
-  /// Takes `mount` from its place and the table.
-  func detach(_ mount: Mount) {
+  /// Takes `mount` from its place and the table; `ifIdle`: unless somebody besides the table and the caller's borrow holds
+  /// it. Returns the table's count, for the caller to keep for a grace period; nil where it stayed.
+  func detach(_ mount: Mount, ifIdle: Bool = false) -> Mount? {
     var old: (Mount?, Dentry?) = (nil, nil)
-    table.withLock { t in
-      mount.mountpoint?.mountCount -= 1
-      old = (mount.parent, mount.mountpoint)
-      mount.parent = nil
-      mount.mountpoint = nil
-      t.remove(mount)
+    let gone = change { t -> Mount? in
+      // A walk that takes a count from here on finds that something has changed, and drops it.
+      if ifIdle && !Borrowed(mount).isUnique { return nil }
+      old = take(mount)
+      return t.remove(mount)
     }
     withExtendedLifetime(old) {}
+    return gone
   }
 
   /// Whether nobody but the table holds `mount`, which is in it.
   func isIdle(_ mount: Borrowed<Mount>) -> Bool { table.withLock { _ in mount.isUnique } }
   /// Makes `new` the root of the tree in place of `old`, which goes to `place`: pivot_root(2).
   func pivot(_ new: Mount, _ old: Mount, to place: Path) {
-    var dropped: (Mount?, Dentry?) = (nil, nil)
-    table.withLock { t in
-      new.mountpoint?.mountCount -= 1
-      dropped = (new.parent, new.mountpoint)
-      if let parent = old.parent, let mountpoint = old.mountpoint {
-        new.parent = parent
-        new.mountpoint = mountpoint
-      } else {
-        new.parent = nil
-        new.mountpoint = nil
+    var dropped: ((Mount?, Dentry?), (Mount?, Dentry?)) = ((nil, nil), (nil, nil))
+    change { _ in
+      dropped.0 = take(new)
+      dropped.1 = take(old)
+      if let parent = dropped.1.0, let mountpoint = dropped.1.1 {
+        put(new, at: Path(mount: parent, dentry: mountpoint))
       }
-      old.parent = place.mount
-      old.mountpoint = place.dentry
-      place.dentry.mountCount += 1
+      put(old, at: place)
     }
     withExtendedLifetime(dropped) {}
+  }
+
+  /// A change that walks without a lock may notice.
+  private func change<R>(_ body: (inout MountList) -> R) -> R {
+    table.withLock { t in dentries.borrowed.with { $0.changeMounts { body(&t) } } }
+  }
+  private func put(_ mount: Mount, at place: Path) {
+    _ = mount.move(to: place)
+    place.dentry.mountCount += 1
+    let hash = mount.placeIdentity.hash
+    mount.next.set(chains.first(hash))
+    chains.setFirst(hash, Borrowed(mount))
+  }
+  private func take(_ mount: Mount) -> (Mount?, Dentry?) {
+    guard let mountpoint = mount.mountpoint else { return (nil, nil) }
+    mountpoint.mountCount -= 1
+    let hash = mount.placeIdentity.hash
+    var before: Borrowed<Mount>?
+    var at = chains.first(hash)
+    while let here = at, !(here == mount) {
+      before = here
+      at = here.with { $0.next.borrowed }
+    }
+    let after = mount.next.borrowed
+    if let before { before.with { $0.next.set(after) } } else { chains.setFirst(hash, after) }
+    return mount.move(to: nil)
   }
 
   /// What is mounted on `place`, if anything.
@@ -73,10 +96,17 @@ public final class MountTable {
     return find(place)
   }
   @inline(never) private func find(_ place: Path) -> Mount? {
-    table.withLock { t in
-      for mount in t.all where mount.parent === place.mount && mount.mountpoint === place.dentry { return mount }
-      return nil
+    table.withLock { _ in look(Borrowed(place.mount), Borrowed(place.dentry))?.object }
+  }
+  /// The same without the lock or a count: good until the caller sleeps.
+  func look(_ mount: Borrowed<Mount>, _ dentry: Borrowed<Dentry>) -> Borrowed<Mount>? {
+    let place = PlaceIdentity(mount, dentry)
+    var at = chains.first(place.hash)
+    while let here = at {
+      if here.with({ $0.placeIdentity == place }) { return here }
+      at = here.with { $0.next.borrowed }
     }
+    return nil
   }
   /// Where `mount` is; nil for the root and what is detached.
   public func place(of mount: Mount) -> Path? {
@@ -105,10 +135,8 @@ struct MountList: ~Copyable {
     for m in all where m === mount { return true }
     return false
   }
-  mutating func remove(_ mount: Mount) {
-    for i in all.indices where all[i] === mount {
-      all.remove(at: i)
-      return
-    }
+  mutating func remove(_ mount: Mount) -> Mount? {
+    for i in all.indices where all[i] === mount { return all.remove(at: i) }
+    return nil
   }
 }

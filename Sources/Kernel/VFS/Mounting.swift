@@ -84,7 +84,7 @@ enum Mounting {
         }
         let target = top(place, table)
         let mount = source.mount
-        table.detach(mount)
+        _ = table.detach(mount)
         table.attach(mount, at: target)
       }
     }
@@ -119,6 +119,7 @@ enum Mounting {
         guard isThere(mount, id, table) else { throw .invalid }
         return try detach(mount, flags, table)
       }
+      RCU.synchronize()  // walks may be looking at them
       withExtendedLifetime(gone) {}  // the file systems end without the lock
     }
   }
@@ -145,7 +146,7 @@ enum Mounting {
           all.append(contentsOf: table.children(of: all[i]))
           i += 1
         }
-        for m in all.reversed() { table.detach(m) }
+        for m in all.reversed() { _ = table.detach(m) }
         return all
       }
       if !children.isEmpty || !isIdle { throw .busy }
@@ -153,8 +154,8 @@ enum Mounting {
         mount.isExpiring = true
         throw .wouldBlock
       }
-      table.detach(mount)
-      return [mount]
+      guard let gone = table.detach(mount, ifIdle: true) else { throw .busy }
+      return [gone]
     }
   }
 
