@@ -127,6 +127,7 @@ void arch_vector_save(void *area, uint64_t mask);
 void arch_vector_save_compact(void *area, uint64_t mask);
 void arch_vector_restore(const void *area, uint64_t mask);
 void arch_vector_restore_quick(const void *area, uint32_t what);
+void arch_vector_save_quick(void *area, uint32_t what);
 int arch_vector_save_user(uintptr_t address, uint64_t mask);
 int arch_vector_restore_user(uintptr_t address, uint32_t what, uint32_t mxcsr);
 

@@ -254,7 +254,27 @@ arch_vector_restore_rest:
   .endr
 3: ret
 
-// (address, what, MXCSR) -> 0, or 1 where it faulted: the same from a signal frame of the guest's.
+// (area, what): what `xsavec` does in twice the time, for such states: 1 stores the mask registers, 4 the upper vectors.
+  .globl arch_vector_save_quick
+arch_vector_save_quick:
+  stmxcsr 24(%rdi)
+  .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+  vmovaps %xmm\n, (160 + 16 * \n)(%rdi)
+  .endr
+  test $1, %esi
+  jz 1f
+  .irp n, 0, 1, 2, 3, 4, 5, 6, 7
+  kmovq %k\n, (MASKS + 8 * \n)(%rdi)
+  .endr
+1:
+  test $4, %esi
+  jz 2f
+  .irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+  vmovdqa64 %zmm\n, (UPPER + 64 * (\n - 16))(%rdi)
+  .endr
+2: ret
+
+// (address, what, MXCSR) -> 0, or 1 where it faulted: the same restoring from a signal frame of the guest's.
   .macro guest instruction:vararg
 7: \instruction
   .pushsection machine_fixups,"aR"

@@ -39,7 +39,10 @@ final class FutexWaiter: Listed {
     static var moving: UInt32 { 3 }
   }
   @inline(__always) var state: UInt32 { stateWord.load(ordering: .acquiring) }
-  @inline(__always) func setState(_ state: UInt32) { stateWord.store(state, ordering: .sequentiallyConsistent) }
+  /// Under the bucket's lock or `moves`.
+  @inline(__always) func setState(_ state: UInt32) { stateWord.store(state, ordering: .releasing) }
+  /// By its waker, who then looks whether the task sleeps, which looks at this once it says that it does.
+  @inline(__always) func release() { stateWord.store(State.idle, ordering: .sequentiallyConsistent) }
 }
 
 /// Under a bucket's lock.
@@ -133,25 +136,22 @@ final class FutexTable {
     return number
   }
 
-  /// Off its bucket, with its task kept alive until `release`. The bucket's lock is held.
+  /// Off its bucket. Its task does not end before `release`: it waits for that. The bucket's lock is held.
   private func take(
     _ waiter: FutexWaiter, from bucket: inout FutexBucketState, to list: inout IntrusiveList<FutexWaiter>
   ) {
     bucket.waiters.remove(waiter)
     waiter.setState(FutexWaiter.State.waking)
-    waiter.task.retain()
     list.append(waiter)
   }
   /// Wakes those taken, without a bucket's lock.
   private func release(_ woken: inout IntrusiveList<FutexWaiter>) {
     while let waiter = woken.popFirst() {
-      let task = waiter.with { waiter -> Borrowed<Task> in
+      // A task that finds itself idle may be gone when the scheduler's lock, which its end takes, is released.
+      waiter.with { waiter in
         let task: Borrowed<Task> = waiter.task
-        waiter.setState(FutexWaiter.State.idle)
-        return task
+        task.with { Scheduler.wake($0) { waiter.release() } }
       }
-      task.with { _ = Scheduler.wake($0) }
-      task.release()
     }
   }
 

@@ -44,6 +44,15 @@ public final class Pipe {
     if buffers.count == 0 { return 0 }
     var hasWaited = false
     while true {
+      if isEmpty {
+        if !hasWriters {
+          if isEmpty { return 0 }
+          continue  // written and closed since
+        }
+        if isNonBlocking { throw .wouldBlock }
+        try waitForBytes()
+        hasWaited = true
+      }
       var wakesWriter = false
       let moved = try ring.withLock { (ring) throws(Errno) -> Int in
         let wasFull = ring.isFull
@@ -52,18 +61,11 @@ public final class Pipe {
         wakesWriter = wasFull && !ring.isFull
         return moved
       }
-      if wakesWriter { canWrite.wake(events: Self.writable.rawValue) }
+      if wakesWriter { canWrite.wakeAfterUnlock(events: Self.writable.rawValue) }
       if moved > 0 {
-        if hasWaited && !isEmpty { canRead.wake(events: Self.readable.rawValue) }
+        if hasWaited && !isEmpty { canRead.wakeAfterUnlock(events: Self.readable.rawValue) }
         return moved
       }
-      if !hasWriters {
-        if isEmpty { return 0 }
-        continue  // written and closed since
-      }
-      if isNonBlocking { throw .wouldBlock }
-      try waitForBytes()
-      hasWaited = true
     }
   }
 
@@ -87,7 +89,7 @@ public final class Pipe {
         wakesReader = total > before && (wasEmpty || isPolled.load(ordering: .relaxed))
         return false
       }
-      if wakesReader { canRead.wake(events: Self.readable.rawValue) }
+      if wakesReader { canRead.wakeAfterUnlock(events: Self.readable.rawValue) }
       if isBroken {
         sendBrokenPipe(task)
         failure = .brokenPipe
@@ -111,11 +113,13 @@ public final class Pipe {
 
   /// Sleeps until there are bytes or no writers.
   func waitForBytes() throws(Errno) {
-    try canRead.wait(exclusive: true) { () throws(Errno) -> Bool in !isEmpty || !hasWriters }
+    let pipe = Borrowed(self)  // capturing it costs no count
+    try canRead.wait(exclusive: true) { () throws(Errno) -> Bool in pipe.with { !$0.isEmpty || !$0.hasWriters } }
   }
   /// Sleeps until there is room or no reader.
   func waitForRoom() throws(Errno) {
-    try canWrite.wait(exclusive: true) { () throws(Errno) -> Bool in !isFull || !hasReaders }
+    let pipe = Borrowed(self)
+    try canWrite.wait(exclusive: true) { () throws(Errno) -> Bool in pipe.with { !$0.isFull || !$0.hasReaders } }
   }
 
   // MARK: ends

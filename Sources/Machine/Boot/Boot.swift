@@ -164,7 +164,8 @@ private func makeProcessors() {
   let wanted = Int(bootBlock.header.cpus)
   let count = min(max(wanted == 0 ? hostCount : wanted, 1), Processor.maximum)
   unsafe isPinning = count <= hostCount
-  let cycles = cyclesPerMicrosecond()
+  SwitchClock.calibrate()
+  let cycles = SwitchClock.cyclesPerMicrosecond
   unsafe preemptionCycles = cycles * 100
   unsafe idleSpinCycles = count <= hostCount ? cycles * 5 : 0
   unsafe rootSpace = HostSpace(isRoot: true)
@@ -179,12 +180,6 @@ private func makeProcessors() {
     unsafe processors[id] = Borrowed(processor)
   }
   unsafe processorCount = count
-}
-
-private func cyclesPerMicrosecond() -> UInt64 {
-  let start = Clock.monotonic(), cycles = arch_cycles()
-  while Clock.monotonic() - start < 50_000 {}
-  return max((arch_cycles() - cycles) * 1000 / (Clock.monotonic() - start), 1)
 }
 
 private final class StartThread: Thread {

@@ -10,6 +10,7 @@ final class Processor {
   var queued = 0
   var dead: Borrowed<Thread>?  // switched away from for good; the next thread drops it
   var sliceEnds: UInt64 = 0  // monotonic nanoseconds
+  var clock = SwitchClock()
   /// When the last thread was switched away from, where nothing but the switch has taken time since; 0: unknown.
   var now: UInt64 = 0
   /// The processor's cycle counter when the current thread was switched to.

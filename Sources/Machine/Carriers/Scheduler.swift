@@ -100,6 +100,26 @@ public enum Scheduler {
     return kick != nil
   }
 
+  /// The same, once `prepare` has run under the scheduler's lock: until then the thread exists because it waits for what
+  /// that does.
+  @inline(__always) public static func wake(_ thread: Thread, after prepare: () -> Void) {
+    lock()
+    prepare()
+    let kick = wakeLocked(thread)
+    unlock()
+    kick?.deliver()
+  }
+
+  /// The same, with `taken` under the scheduler's lock where it was one.
+  @inline(__always) static func wake(_ thread: Thread, taken: () -> Void) -> Bool {
+    lock()
+    let kick = wakeLocked(thread)
+    if kick != nil { taken() }
+    unlock()
+    kick?.deliver()
+    return kick != nil
+  }
+
   /// Makes `thread` notice its interruption bits: wakes it where its sleep allows, kicks it out of guest code.
   static func notice(_ thread: Thread) {
     lock()
@@ -118,7 +138,7 @@ public enum Scheduler {
   static func wakeLocked(_ thread: Thread) -> Kick? {
     let state = thread.state
     if state == .running || state == .dead { return nil }
-    thread.stateWord.store(ThreadState.running.rawValue, ordering: .sequentiallyConsistent)
+    thread.stateWord.store(ThreadState.running.rawValue, ordering: .releasing)
     if thread.onProcessor { return Kick.none }  // on its way to sleep: it will see that it need not
     let kick = enqueue(thread)
     if kick.processor < 0 { preempt(by: thread) }

@@ -99,15 +99,15 @@ extension Scheduler {
 
   private static func save(_ thread: Thread) {
     if let vectors = thread.vectors {
-      vectors.leave()
+      vectors.with { $0.leave() }
       thread.threadPointer = arch_get_fs()
     }
   }
   private static func account(_ thread: Thread) {
-    let now = Clock.monotonic()
-    let used = now &- thread.switchedIn
-    thread.runtime &+= used
     Processor.withCurrent { processor in
+      let now = processor.clock.read()
+      let used = now > thread.switchedIn ? now &- thread.switchedIn : 0
+      thread.runtime &+= used
       processor.now = now
       processor.busy &+= used
       processor.switches &+= 1
@@ -132,10 +132,10 @@ extension Scheduler {
       unsafe thread.processor = Int(vcpu.pointee.id)
       thread.switchedIn = unsafe Processor.with(Int(vcpu.pointee.id)) { processor in
         // What the switch has cost so far is this thread's.
-        let now = processor.now != 0 ? processor.now : Clock.monotonic()
+        let now = processor.now != 0 ? processor.now : processor.clock.read()
         processor.now = 0
         processor.mustYield = false
-        processor.switchedInCycles = arch_cycles()
+        processor.switchedInCycles = processor.clock.cycles
         return now
       }
       let looks = thread.vectors != nil && thread.sampledSecond != MemorySampling.second
@@ -155,7 +155,7 @@ extension Scheduler {
     if tick != .max { Timers.arm(tick) }
     current.with { thread in
       if let vectors = thread.vectors {
-        vectors.resume()
+        vectors.with { $0.resume() }
         arch_set_fs(thread.threadPointer)
       }
     }

@@ -11,7 +11,9 @@ extension Thread {
   public final var cpuTime: UInt64 {
     Scheduler.lock()
     defer { Scheduler.unlock() }
-    return onProcessor ? runtime &+ (Clock.monotonic() &- switchedIn) : runtime
+    if !onProcessor { return runtime }
+    let now = Clock.monotonic()
+    return now > switchedIn ? runtime &+ (now &- switchedIn) : runtime
   }
 
   /// The stack pointer of a thread that has not started: clone(2)'s argument.

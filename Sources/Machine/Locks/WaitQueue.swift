@@ -6,18 +6,31 @@ open class WaitEntry: Listed {
   public final var link = Link<WaitEntry>()  // under the queue's lock
   /// Woken alone: `wake(count)` counts these and wakes all others (Linux's WQ_FLAG_EXCLUSIVE).
   public final var isExclusive = false
-  final var queue: Borrowed<WaitQueue>?  // on which it is; a queue dies empty
+  /// On a queue, which dies empty: changed under its lock.
+  final let isQueued = Atomic<Bool>(false)
   public init() {}
 
   /// Called under the queue's lock, by whoever wakes, with what happened (a poll(2) mask, or 0 where unsaid). It takes no
   /// lock but those of a higher rank. Returns whether it used the wake-up up.
   open func wake(_ events: UInt32) -> Bool { false }
+  /// The same by the queue whose list this is. A thread that was asleep is taken off, so that it need not take the queue's
+  /// lock for that.
+  func wake(_ events: UInt32, from list: inout IntrusiveList<WaitEntry>) -> Bool { wake(events) }
 }
 
 /// The entry by which a thread sleeps.
 public final class ThreadWaitEntry: WaitEntry {
   final var thread: Borrowed<Thread>!  // whose entry it is: the thread owns it
   public override func wake(_ events: UInt32) -> Bool { thread.with { Scheduler.wake($0) } }
+  override func wake(_ events: UInt32, from list: inout IntrusiveList<WaitEntry>) -> Bool {
+    thread.with { thread in
+      Scheduler.wake(thread) {
+        list.remove(self)
+        // From here on the thread may be gone when the scheduler's lock is free.
+        isQueued.store(false, ordering: .releasing)
+      }
+    }
+  }
 }
 
 /// Until when to wait, on CLOCK_MONOTONIC in nanoseconds.
@@ -57,7 +70,6 @@ public final class WaitQueue {
     try Thread.withCurrent { (thread) throws(Errno) in
       let entry = thread.waitEntry
       entry.isExclusive = exclusive
-      add(entry)
       var isDone = false
       defer {
         thread.stopWaiting()
@@ -66,6 +78,7 @@ public final class WaitQueue {
         if exclusive && !isDone { wake() }
       }
       while true {
+        if !entry.isQueued.load(ordering: .relaxed) { add(entry) }
         thread.prepareToSleep(mode)
         if try condition() {
           isDone = true
@@ -81,28 +94,36 @@ public final class WaitQueue {
   /// Puts `entry`, which is on no queue, at the end. The caller keeps it alive until `remove`.
   public func add(_ entry: WaitEntry) {
     entries.withLock { list in
-      entry.queue = Borrowed(self)
+      entry.isQueued.store(true, ordering: .relaxed)
       list.append(entry)
     }
   }
   /// Takes `entry` off where it is still on.
   public func remove(_ entry: WaitEntry) {
+    if !entry.isQueued.load(ordering: .acquiring) { return }
     entries.withLock { list in
-      guard entry.queue != nil else { return }
-      entry.queue = nil
+      guard entry.isQueued.load(ordering: .relaxed) else { return }
+      entry.isQueued.store(false, ordering: .relaxed)
       list.remove(entry)
     }
   }
   /// Wakes all who are not exclusive and `count` of those who are.
   public func wake(_ count: Int = 1, events: UInt32 = 0) {
-    if isEmpty { return }
+    if !isEmpty { wakeOccupied(count, events) }
+  }
+  /// The same where the caller has released a `Mutex` since its change, which is the barrier.
+  @inline(__always) public func wakeAfterUnlock(_ count: Int = 1, events: UInt32 = 0) {
+    if isOccupied { wakeOccupied(count, events) }
+  }
+  private func wakeOccupied(_ count: Int, _ events: UInt32) {
     entries.withLock { list in
       var left = count
-      list.forEach { entry in
-        if entry.isExclusive {
-          if left > 0 && entry.wake(events) { left &-= 1 }
-        } else {
-          _ = entry.wake(events)
+      var at = list.first
+      while let here = at {
+        at = here.with { $0.link.next }
+        here.with { entry in
+          if entry.isExclusive && left == 0 { return }
+          if entry.wake(events, from: &list) && entry.isExclusive { left &-= 1 }
         }
       }
     }

@@ -80,7 +80,7 @@ extension Thread {
     from address: UInt, _ count: UInt, _ components: UInt64, _ mxcsr: UInt32
   ) throws(Errno) {
     guard let vectors else { throw .fault }
-    let area = unsafe vectors.area, size = unsafe vectorAreaSize
+    let area = unsafe vectors.with { unsafe $0.area }, size = unsafe vectorAreaSize
     try withoutSwitch { () throws(Errno) in
       unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: size)
       unsafe try userCopy(to: area, from: UnsafeRawPointer(bitPattern: address), Int(count), user: address)
@@ -88,7 +88,7 @@ extension Thread {
     unsafe area.storeBytes(of: mxcsr, toByteOffset: 24, as: UInt32.self)
     unsafe (area + 512).initializeMemory(as: UInt8.self, repeating: 0, count: 64)
     unsafe area.storeBytes(of: components, toByteOffset: 512, as: UInt64.self)
-    if !vectors.load() { throw .fault }
+    if !vectors.with({ $0.load() }) { throw .fault }
   }
 
   /// Runs `body`, which copies to the thread's vector area, until it did so without a sleep: a fault may put the thread to
@@ -103,7 +103,9 @@ extension Thread {
   }
 
   private final func resetVectors() {
-    vectors?.reset()
-    vectors?.restore()
+    vectors?.with {
+      $0.reset()
+      $0.restore()
+    }
   }
 }

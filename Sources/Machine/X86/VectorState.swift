@@ -16,7 +16,19 @@ import CMachine
   private var carrier: UnsafeMutablePointer<machine_carrier>?
 
   @inline(__always) func save() {
+    if unsafe isQuick && saveQuick() { return }
     if unsafe isCompact { unsafe arch_vector_save_compact(area, vectorMask) } else { unsafe saveStandard() }
+  }
+  /// By hand, where what is in use can be loaded so. Its header is as `xsavec` writes it.
+  @inline(__always) private func saveQuick() -> Bool {
+    let now = unsafe vectorMask & arch_components_in_use()
+    guard Self.canBeQuick(now, now) else { return false }
+    let what: UInt32 = (now & Self.maskRegisters != 0 ? 1 : 0) | (now & Self.upperVectors != 0 ? 4 : 0)
+    unsafe arch_vector_save_quick(area, what)
+    unsafe area.storeBytes(of: now, toByteOffset: 512, as: UInt64.self)
+    unsafe area.storeBytes(of: vectorMask | 1 << 63, toByteOffset: 520, as: UInt64.self)
+    if now & 0x200 != 0 { unsafe area.storeBytes(of: arch_keys(), toByteOffset: keysOffset, as: UInt32.self) }
+    return true
   }
   /// `xsave` leaves alone in the header what it does not write.
   @inline(never) private func saveStandard() {
@@ -161,13 +173,15 @@ extension Thread {
   /// A new child's vector state and thread pointer are the current thread's.
   public final func inheritContext(from parent: Thread) {
     guard let mine = vectors, parent.vectors != nil else { return }
-    mine.save()  // the parent's is live
+    mine.with { $0.save() }  // the parent's is live
     threadPointer = arch_get_fs()
   }
   /// For exec: the initial state, live at once.
   public final func resetContext() {
-    vectors?.reset()
-    vectors?.restore()
+    vectors?.with {
+      $0.reset()
+      $0.restore()
+    }
     threadPointer = 0
     arch_set_fs(0)
   }
