@@ -215,9 +215,10 @@ arch_vector_restore:
   shr $32, %rdx
   xrstor64 (%rdi)
   ret
-// (area, what): what `xrstor` does in several times the time, for states that are no more than SSE, mask registers and the
-// upper sixteen vectors. `what`: 1 load, 2 clear the mask registers; 4 load, 8 clear the upper vectors. The areas are
-// compacted, of the components 0xe7: VectorState.swift has seen to it.
+// (area, what): what `xrstor` does in several times the time, for states that are no more than SSE, AVX, mask registers and
+// the upper sixteen vectors. `what`: 1 load, 2 clear the mask registers; 4 load, 8 clear the upper vectors; 16 load AVX's
+// halves. The areas are compacted, of the components 0xe7: VectorState.swift has seen to it.
+#define HALVES 576
 #define MASKS 832
 #define UPPER 1408
   .globl arch_vector_restore_quick, arch_vector_restore_user
@@ -226,6 +227,12 @@ arch_vector_restore_quick:
   .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
   vmovaps (160 + 16 * \n)(%rdi), %xmm\n    // clears the rest of the register
   .endr
+  test $16, %esi
+  jz 1f
+  .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+  vinsertf128 $1, (HALVES + 16 * \n)(%rdi), %ymm\n, %ymm\n
+  .endr
+1:
   test $1, %esi
   jz 1f
   .irp n, 0, 1, 2, 3, 4, 5, 6, 7
@@ -254,13 +261,20 @@ arch_vector_restore_rest:
   .endr
 3: ret
 
-// (area, what): what `xsavec` does in twice the time, for such states: 1 stores the mask registers, 4 the upper vectors.
+// (area, what): what `xsavec` does in twice the time, for such states: 1 stores the mask registers, 4 the upper vectors,
+// 16 AVX's halves.
   .globl arch_vector_save_quick
 arch_vector_save_quick:
   stmxcsr 24(%rdi)
   .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
   vmovaps %xmm\n, (160 + 16 * \n)(%rdi)
   .endr
+  test $16, %esi
+  jz 1f
+  .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+  vextractf128 $1, %ymm\n, (HALVES + 16 * \n)(%rdi)
+  .endr
+1:
   test $1, %esi
   jz 1f
   .irp n, 0, 1, 2, 3, 4, 5, 6, 7

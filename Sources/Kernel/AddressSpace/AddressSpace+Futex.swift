@@ -14,14 +14,12 @@ extension AddressSpace {
   /// Takes the lock.
   func futexMemory(_ address: UInt) -> FutexMemory {
     withoutChange { state -> FutexMemory in
-      guard let area = state.areas.tree.area(at: address) else { return .own }
-      guard area.flags.contains(.shared), let mapping = area.mapping else {
-        return area.mapping == nil && !area.flags.contains(.write) ? .constant : .own
-      }
-      let offset = area.fileOffset(address)
-      if let cached = mapping.cached { return .shared(object: Borrowed(cached).identity, offset: offset) }
-      guard let file = mapping.file else { return .own }
-      return .shared(object: Borrowed(file.inode).identity, offset: offset)
+      state.areas.tree.with(address) { area in
+        let identity = area.mapping?.sharedIdentity
+        if !area.flags.contains(.shared) { return identity == nil && !area.flags.contains(.write) ? .constant : .own }
+        guard let identity, identity != 0 else { return .own }
+        return .shared(object: identity, offset: area.fileOffset(address))
+      } ?? .own
     }
   }
 }

@@ -78,7 +78,7 @@ public struct Area {
   }
 
   /// Whether `next`, which begins where this ends, goes on with the same memory.
-  func continues(in next: Area) -> Bool {
+  borrowing func continues(in next: borrowing Area) -> Bool {
     guard end == next.start, flags == next.flags, offset &+ count == next.offset, !flags.contains(.growsDown) else {
       return false
     }

@@ -99,11 +99,8 @@ public struct AreaMap: ~Copyable {
 
   /// Merges the areas that meet at `address`, where they go on with the same memory.
   public mutating func merge(at address: UInt) {
-    guard let next = tree.area(at: address), next.start == address, address > 0,
-      let previous = tree.area(at: address - 1), previous.continues(in: next)
-    else { return }
-    remove(next.start)
-    change(previous.start) { $0.append(next) }
+    guard let start = tree.seam(at: address), let next = remove(address) else { return }
+    change(start) { $0.append(next) }
   }
 
   // MARK: ranges
@@ -112,13 +109,13 @@ public struct AreaMap: ~Copyable {
   public mutating func add(_ area: Area) throws(Errno) {
     if area.mapping == nil {
       // Most often it goes on with a neighbour's memory.
-      if let previous = tree.before(area.start), previous.continues(in: area) {
-        change(previous.start) { $0.append(area) }
+      if let start = tree.start(before: area) {
+        change(start) { $0.append(area) }
         merge(at: area.end)
         return
       }
-      if let next = tree.find(area.end), area.continues(in: next) {
-        change(next.start) {
+      if let start = tree.start(after: area) {
+        change(start) {
           $0.start = area.start
           $0.offset = area.offset
         }

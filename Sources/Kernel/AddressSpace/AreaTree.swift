@@ -76,10 +76,30 @@ public struct AreaTree: ~Copyable {
 
   /// The first area that ends above `address` (Linux's find_vma).
   public borrowing func find(_ address: UInt) -> Area? { node(address).map { $0[].area } }
-  /// Whether the area that has `address` is one of those that `body` tells; without a copy of it.
-  @inline(__always) borrowing func holds(_ address: UInt, _ body: (borrowing Area) -> Bool) -> Bool {
-    guard let node = node(address), node[].area.start <= address else { return false }
+  /// Runs `body` on the area that has `address`, without a copy of it. Nil: there is none.
+  @inline(__always) borrowing func with<R>(_ address: UInt, _ body: (borrowing Area) -> R) -> R? {
+    guard let node = node(address), node[].area.start <= address else { return nil }
     return body(node[].area)
+  }
+  /// Whether the area that has `address` is one of those that `body` tells.
+  @inline(__always) borrowing func holds(_ address: UInt, _ body: (borrowing Area) -> Bool) -> Bool {
+    with(address, body) ?? false
+  }
+  /// Where the area begins that goes on in `area`, which is not in the tree.
+  borrowing func start(before area: borrowing Area) -> UInt? {
+    if area.start == 0 { return nil }
+    guard let node = node(area.start &- 1), node[].area.continues(in: area) else { return nil }
+    return node[].area.start
+  }
+  /// Where the area begins in which `area`, which is not in the tree, goes on.
+  borrowing func start(after area: borrowing Area) -> UInt? {
+    guard let node = node(area.end), area.continues(in: node[].area) else { return nil }
+    return node[].area.start
+  }
+  /// Where the area begins that goes on in the one that begins at `address`.
+  borrowing func seam(at address: UInt) -> UInt? {
+    guard let next = node(address), next[].area.start == address else { return nil }
+    return start(before: next[].area)
   }
   private borrowing func node(_ address: UInt) -> Node? {
     var at = root

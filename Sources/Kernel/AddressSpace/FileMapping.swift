@@ -12,6 +12,8 @@ public final class FileMapping: Listed {
   let isWritable: Bool
   /// For System V shared memory.
   let attachment: SegmentAttachment?
+  /// What all who map it mean by it: the cached file, else the inode; 0: neither.
+  let sharedIdentity: UInt
   // Of executable text and of the room behind it, under the address space's lock:
   /// Where the stubs of this text go, 0: nowhere; of the room itself, where its library begins.
   var stubs: UInt = 0
@@ -32,6 +34,11 @@ public final class FileMapping: Listed {
     self.object = object
     self.isWritable = isWritable
     self.attachment = attachment
+    if case .cached(let cached) = object {
+      sharedIdentity = Borrowed(cached).identity
+    } else {
+      sharedIdentity = file.map { Borrowed($0.inode).identity } ?? 0
+    }
   }
 
   /// The pages of the page cache behind it.

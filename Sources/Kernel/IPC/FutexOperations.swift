@@ -52,6 +52,7 @@ extension Task {
           break
         }
         Scheduler.sleep(until: deadline.next)
+        if waiter.state == FutexWaiter.State.idle { break }
       }
       stopWaiting()
       if let problem, !table.dequeue(waiter) { throw problem }

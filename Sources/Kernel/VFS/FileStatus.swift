@@ -22,13 +22,14 @@ public struct FileTime: Sendable, Equatable {
 
 /// What stat(2) and statx(2) tell of a file. It is kept as stat(2) gives it out.
 public struct FileStatus: Sendable {
-  var abi = linux_stat()
+  // Field by field, which the compiler makes stores of; of the whole at once it makes a call.
+  var abi = linux_stat(
+    st_dev: 0, st_ino: 0, st_nlink: 1, st_mode: 0, st_uid: 0, st_gid: 0, __pad0: 0, st_rdev: 0, st_size: 0,
+    st_blksize: 4096, st_blocks: 0, st_atime: 0, st_atime_nsec: 0, st_mtime: 0, st_mtime_nsec: 0, st_ctime: 0,
+    st_ctime_nsec: 0, __unused: (0, 0, 0))
   /// Nil where the file system does not know it.
   public var born: FileTime?
-  @inline(__always) public init() {
-    abi.st_nlink = 1
-    abi.st_blksize = 4096
-  }
+  @inline(__always) public init() {}
 
   @inline(__always) public var device: UInt32 {
     get { UInt32(truncatingIfNeeded: abi.st_dev) }

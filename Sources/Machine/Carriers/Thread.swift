@@ -102,6 +102,7 @@ open class Thread: Listed {
     _ = stateWord.exchange(state.rawValue, ordering: .sequentiallyConsistent)
   }
   @inline(__always) public final func stopWaiting() {
+    if stateWord.load(ordering: .relaxed) == ThreadState.running.rawValue { return }  // its waker has done it
     stateWord.store(ThreadState.running.rawValue, ordering: .sequentiallyConsistent)
   }
   public final var state: ThreadState { ThreadState(rawValue: stateWord.load(ordering: .acquiring)) ?? .running }

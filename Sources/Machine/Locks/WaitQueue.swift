@@ -87,6 +87,10 @@ public final class WaitQueue {
         if thread.mustStopWaiting(mode) { throw .restart }
         if deadline.hasPassed { throw .timedOut }
         Scheduler.sleep(until: deadline)
+        if try condition() {  // most often: then there is no sleep to prepare for
+          isDone = true
+          return
+        }
       }
     }
   }

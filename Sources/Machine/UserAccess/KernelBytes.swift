@@ -93,7 +93,8 @@ import CMachine
   public var array: [UInt8] {
     unsafe [UInt8](unsafeUninitializedCapacity: count) { to, initialized in
       if let start = to.baseAddress {
-        unsafe start.update(from: base.assumingMemoryBound(to: UInt8.self), count: count)
+        // Between typed pointers it would go byte by byte.
+        unsafe UnsafeMutableRawPointer(start).copyMemory(from: base, byteCount: count)
       }
       initialized = count
     }

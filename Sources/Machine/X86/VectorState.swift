@@ -21,10 +21,9 @@ import CMachine
   }
   /// By hand, where what is in use can be loaded so. Its header is as `xsavec` writes it.
   @inline(__always) private func saveQuick() -> Bool {
-    let now = unsafe vectorMask & arch_components_in_use()
+    let now = unsafe vectorMask & (arch_components_in_use() | 2)  // vectors that are all zero are not in use
     guard Self.canBeQuick(now, now) else { return false }
-    let what: UInt32 = (now & Self.maskRegisters != 0 ? 1 : 0) | (now & Self.upperVectors != 0 ? 4 : 0)
-    unsafe arch_vector_save_quick(area, what)
+    unsafe arch_vector_save_quick(area, Self.difference(now, now))
     unsafe area.storeBytes(of: now, toByteOffset: 512, as: UInt64.self)
     unsafe area.storeBytes(of: vectorMask | 1 << 63, toByteOffset: 520, as: UInt64.self)
     if now & 0x200 != 0 { unsafe area.storeBytes(of: arch_keys(), toByteOffset: keysOffset, as: UInt32.self) }
@@ -62,6 +61,7 @@ import CMachine
     var what: UInt32 = 0
     if new & maskRegisters != 0 { what |= 1 } else if old & maskRegisters != 0 { what |= 2 }
     if new & upperVectors != 0 { what |= 4 } else if old & upperVectors != 0 { what |= 8 }
+    if new & halves != 0 { what |= 16 }
     return what
   }
   /// The initial state becomes the live one, as a signal handler begins.
@@ -80,7 +80,7 @@ import CMachine
   /// false: it faulted, and some of it is live.
   static func load(from address: UInt, components new: UInt64, keys: UInt32, mxcsr: UInt32) -> Bool? {
     guard
-      unsafe isQuick && isStandardSame && canBeQuick(new, arch_components_in_use())
+      unsafe isQuick && isStandardSame && canBeQuick(new, arch_components_in_use()) && new & halves == 0
         && (new & 0x200 == 0 || keys == arch_keys())
     else { return nil }
     return arch_vector_restore_user(address, difference(new, .max), mxcsr) == 0
@@ -94,12 +94,13 @@ import CMachine
   private var components: UInt64 { unsafe area.load(fromByteOffset: 512, as: UInt64.self) }
   /// PKRU, whose place is zeroed memory where it is not in use.
   private var keys: UInt32 { unsafe keysOffset == 0 ? 0 : area.load(fromByteOffset: keysOffset, as: UInt32.self) }
+  private static var halves: UInt64 { 1 << 2 }
   private static var maskRegisters: UInt64 { 1 << 5 }
   private static var upperVectors: UInt64 { 1 << 7 }
   /// Whether `new` can be loaded by hand where `old` is in the registers: no x87 in either; of the first sixteen vectors
-  /// only the lower half's lower half; and protection keys, which nobody has changed.
+  /// only the lower half; and protection keys, which nobody has changed.
   @inline(__always) private static func canBeQuick(_ new: UInt64, _ old: UInt64) -> Bool {
-    unsafe isQuick && (new | old) & ~0x2e6 == 0 && new & 0x46 == 2 && (new ^ old) & 0x200 == 0
+    unsafe isQuick && (new | old) & ~0x2e6 == 0 && new & 0x42 == 2 && (new ^ old) & 0x200 == 0
   }
   func copy(from other: VectorState) { unsafe area.copyMemory(from: other.area, byteCount: vectorAreaSize) }
   func reset() { unsafe area.copyMemory(from: vectorInitialArea.unsafelyUnwrapped, byteCount: vectorAreaSize) }
@@ -135,12 +136,12 @@ func prepareVectorState() {
   unsafe area.initializeMemory(as: UInt8.self, repeating: 0, count: size)
   unsafe area.storeBytes(of: 0x37f, as: UInt16.self)  // x87 control word
   unsafe area.storeBytes(of: 0x1f80, toByteOffset: 24, as: UInt32.self)  // MXCSR
-  // Header: XSTATE_BV takes x87 and SSE from here, and the protection keys that the host gives to a program; everything
-  // else in its initial state.
+  // Header: XSTATE_BV takes SSE from here, and the protection keys that the host gives to a program; everything else in its
+  // initial state: x87 that is loaded from memory may count as in use ever after.
   let keys = arch_cpuid(0xd, 9)
   let hasKeys = unsafe vectorMask & 0x200 != 0 && keys.a == 8 && Int(keys.b) + 8 <= size
   if hasKeys { unsafe area.storeBytes(of: arch_keys(), toByteOffset: Int(keys.b), as: UInt32.self) }
-  unsafe area.storeBytes(of: hasKeys ? 0x203 : 3, toByteOffset: 512, as: UInt64.self)
+  unsafe area.storeBytes(of: hasKeys ? 0x202 : 2, toByteOffset: 512, as: UInt64.self)
   unsafe vectorInitialArea = area
   layOut()
 }
@@ -158,6 +159,7 @@ private func layOut() {
     if leaf.c & 2 != 0 { at = (at + 63) & ~63 }
     isSame = isSame && Int(leaf.b) == at
     switch component {
+    case 2: isAsKnown = isAsKnown && at == 576
     case 5: isAsKnown = isAsKnown && at == 832
     case 7: isAsKnown = isAsKnown && at == 1408
     case 9: unsafe keysOffset = at
