@@ -163,7 +163,7 @@ public struct PathWalk: ~Copyable {
   public func find(_ start: Int, _ end: Int) throws(Errno) -> Dentry {
     try dentries.borrowed.with { (cache) throws(Errno) -> Dentry in
       if let found = cache.find(text.span.extracting(start..<end), in: dentry) {
-        if !dentry.inode.fileSystem.revalidates { return found }
+        if !dentry.inode.fileSystem.revalidates || isCovered(found) { return found }
         if try dentry.inode.revalidate(text.span.extracting(start..<end), found.isNegative ? nil : found.inode) {
           return found
         }
@@ -177,6 +177,11 @@ public struct PathWalk: ~Copyable {
     }
   }
 
+  /// Something is mounted on `found`, so whatever the file system has there now is not seen.
+  @inline(__always) private func isCovered(_ found: Dentry) -> Bool {
+    if found.mountCount == 0 { return false }
+    return mounts.borrowed.with { $0.mounted(on: Path(mount: mount, dentry: found)) != nil }
+  }
   private mutating func crossMounts() throws(Errno) {
     if dentry.mountCount == 0 { return }
     try mounts.borrowed.with { (table) throws(Errno) in

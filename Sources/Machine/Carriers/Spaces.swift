@@ -69,7 +69,7 @@ nonisolated(unsafe) var spaceWaiters: WaitQueue! = nil  // SAFETY: written at bo
 /// Every living space by its host process, for the reaper: 1024 chains, each member with a count of the table's own.
 /// Under the scheduler's lock.
 enum SpaceTable {
-  private static func bucket(_ process: Int32) -> Int { Int(process & 1023) }
+  private static func bucket(_ process: Int32) -> Int { Int(process) & (spaceBuckets.count - 1) }
 
   /// Returns false where the process is dead already: killed before its parent could enter it.
   static func insert(_ space: HostSpace) -> Bool {
@@ -106,7 +106,7 @@ enum SpaceTable {
   }
 }
 nonisolated(unsafe) private var stillborn: InlineArray<8, Int32> = InlineArray(repeating: 0)
-nonisolated(unsafe) var spaceBuckets: InlineArray<1024, Borrowed<HostSpace>?> = InlineArray(repeating: nil)
+nonisolated(unsafe) var spaceBuckets: InlineArray<512, Borrowed<HostSpace>?> = InlineArray(repeating: nil)
 
 extension HostSpace {
   /// A fresh address space for exec: from the pool, or after root's main thread has made one. Something may have stayed in
