@@ -54,7 +54,8 @@ public enum WaitMode: Sendable {
 }
 
 /// Threads that wait for something (Linux's wait_queue_head). The one who changes the condition wakes the queue after the
-/// change; a waiter is on the queue before it looks at the condition, so no wake-up is lost.
+/// change; a waiter is on the queue before it looks at the condition, so no wake-up is lost. Who wakes keeps the queue alive:
+/// a waiter may go on, and drop what it holds, before `wake` has ended.
 public final class WaitQueue {
   private let entries: SpinLock<IntrusiveList<WaitEntry>>
   /// Only the queue of an epoll has another rank: it is woken under the lock of the queue that the epoll watches.
