@@ -67,12 +67,11 @@ import CMachine
   /// The initial state becomes the live one, as a signal handler begins.
   static func begin() {
     guard let initial = unsafe vectorInitialArea, unsafe !losesVectors else { return }
-    let old = arch_components_in_use()
-    if unsafe isQuick && old & ~0x2e6 == 0 {
-      unsafe arch_vector_restore_quick(initial, difference(2, old))
-    } else {
-      unsafe arch_vector_restore(initial, vectorMask)
+    if unsafe isQuick {
+      let old = arch_components_in_use()
+      if old & ~0x2e6 == 0 { return unsafe arch_vector_restore_quick(initial, difference(2, old)) }
     }
+    unsafe arch_vector_restore(initial, vectorMask)
   }
   /// Makes the area, which has the standard form, live. Returns false where the processor refuses it.
   func load() -> Bool { unsafe arch_vector_restore_checked(area, vectorMask) == 0 }
@@ -108,10 +107,11 @@ import CMachine
 
 // SAFETY of the three: written at boot.
 nonisolated(unsafe) var vectorMask: UInt64 = 0
+/// States can be saved and loaded by hand, and the processor says what is in use.
 nonisolated(unsafe) private var isQuick = false  // written at boot, as the others
 nonisolated(unsafe) private(set) var keysOffset = 0
 nonisolated(unsafe) private var isCompact = false  // the processor has XSAVEC
-/// The standard form has everything where the compacted one has it, and the processor says what is in use.
+/// The standard form has everything where the compacted one has it.
 nonisolated(unsafe) private var isStandardSame = false
 nonisolated(unsafe) private var losesVectors = false  // the negative control of the vector tests
 nonisolated(unsafe) var vectorAreaSize = 4096
@@ -152,8 +152,8 @@ private func layOut() {
   var at = 576, isAsKnown = mask & ~0x2e7 == 0 && mask & 4 != 0
   let features = arch_cpuid(0xd, 1).a
   unsafe isCompact = features & 2 != 0
-  isAsKnown = isAsKnown && features & 2 != 0
-  var isSame = features & 4 != 0
+  isAsKnown = isAsKnown && features & 6 == 6  // with XSAVEC, and XGETBV that says what is in use
+  var isSame = true
   for component in 2..<17 where mask &>> UInt64(component) & 1 != 0 {
     let leaf = arch_cpuid(0xd, UInt32(component))
     if leaf.c & 2 != 0 { at = (at + 63) & ~63 }
