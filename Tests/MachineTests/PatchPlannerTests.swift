@@ -100,6 +100,27 @@ private func contents(_ code: CodeBytes) -> [UInt8] { (0..<code.count).map { cod
     #expect(target.refusal(target.site()) == .noRoom)
   }
 
+  @Test func beforeOfTwo() throws {
+    // glibc's arch_prctl of a static program: neither neighbour alone has a form.
+    var text = Text("488936 48897610 0f05 85c0 7424 c3c3c3")
+    let plan = try text.plan(text.site()), patch = plan.patch, at = plan.stub.address
+    #expect(patch.form == .before && patch.start == 0x1020 && patch.site == 0x1027 && patch.next == 0x1029)
+    // Where the second began is the jump's third byte of distance, which cannot be run; the call stays.
+    #expect(contents(plan.code).count == 5 && contents(plan.code)[3] == 0x06 && (at - 0x1025) >> 16 == 6)
+    #expect(text.current[0x27] == 0x0f && text.current[0x28] == 0x05)
+    #expect(contents(plan.stub)[..<10] == bytes("488936 48897610 488d0d")[...])
+    #expect(patch.redirect(from: 0x1023) == at + 3 && patch.redirect(from: 0x1020) == nil)
+    #expect(patch.redirect(from: 0x1027) == nil)
+    for (counter, shown) in [(at, 0x1020), (at + 3, 0x1023), (at + 7, 0x1027)] as [(UInt64, UInt64)] {
+      #expect(patch.original(of: counter) == shown)
+    }
+    // A branch to the second; a call before it, which is not moved.
+    var target = Text("7403 488936 48897610 0f05 85c0 7424 c3c3c3")
+    #expect(target.refusal(target.site()) != nil)
+    var call = Text("e800000000 48897610 0f05 85c0 7424 c3c3c3")
+    #expect(call.refusal(call.site()) != nil)
+  }
+
   @Test func beforeIsProven() {
     // The bytes of mov $39, %eax, but they end another instruction: movl $39, -0x48(%rsp).
     var text = Text("c74424b827000000 0f05 c3c3c3")

@@ -11,8 +11,8 @@ public enum PatchForm: UInt8, Sendable, CaseIterable {
   case pageZero
   /// A short jump in place of the call, to a long one in padding nearby.
   case springboard
-  /// A long jump in place of the instruction before, which runs in the stub. Where that has the jump's length the call
-  /// stays for who jumps to it.
+  /// A long jump in place of the instruction before, or of two, which run in the stub. Where they have the jump's length
+  /// the call stays for who jumps to it.
   case before
   /// A long jump in place of the call and what follows, which runs in the stub after it.
   case after
@@ -46,8 +46,10 @@ public struct Patch: Sendable {
   /// The long jump in the padding; `springboardLength` 0: there is none.
   public var springboard: UInt64 = 0, springboardLength: UInt8 = 0
   public var stub: UInt64 = 0, stubLength: UInt8 = 0
-  /// Where in the stub what is done instead begins: before it comes the instruction that stood before.
+  /// Where in the stub what is done instead begins: before it comes the instruction that stood before, or two.
   public var callOffset: UInt8 = 0
+  /// Where the second of two begins; 0: there is none.
+  public var secondOffset: UInt8 = 0
   /// Where in the stub the kernel returns to, and how many bytes of instructions were moved there; 0: it returns to `next`.
   public var resumeOffset: UInt8 = 0, movedLength: UInt8 = 0
   /// Where in the stub the moved instructions begin and end.
@@ -83,6 +85,7 @@ public struct Patch: Sendable {
   /// instruction. nil: it is none of them.
   public func redirect(from counter: UInt64) -> UInt64? {
     if counter == site, counter != start, site &- start < UInt64(codeLength) { return stub &+ UInt64(callOffset) }
+    if secondOffset != 0, counter == start &+ UInt64(secondOffset) { return stub &+ UInt64(secondOffset) }
     let offset = counter &- next
     guard offset < UInt64(movedLength) else { return nil }
     return stub &+ UInt64(movedOffset) &+ offset

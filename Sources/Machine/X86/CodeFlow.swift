@@ -13,6 +13,8 @@ struct CodeFlow {
   private(set) var targets: OffsetSet
   /// The one instruction that control can come to the site from in a straight line.
   private(set) var predecessor: (offset: Int, instruction: Instruction)?
+  /// The one that control can come to that from in a straight line.
+  private(set) var earlier: (offset: Int, instruction: Instruction)?
   /// The offset of five free bytes of padding that a short jump can reach.
   private(set) var padding: Int?
 
@@ -48,6 +50,8 @@ struct CodeFlow {
     // Bit n: an instruction may begin n bytes from here.
     var starts: UInt32 = 0
     var found = 0
+    // What ends at each of the last places, by the place.
+    var endings = InlineArray<32, Ending>(repeating: Ending())
     for offset in max(0, site &- CodeWindow.reach)..<site {
       // At first, or when every reading was none: anything may begin here.
       if starts == 0 { starts = 0xffff }
@@ -59,12 +63,27 @@ struct CodeFlow {
         } else if end == site {
           found &+= 1
           predecessor = (offset, instruction)
+        } else {
+          endings[end & 31].note(offset, end: end)
         }
         starts |= 1 &<< UInt32(instruction.length)
       }
       starts >>= 1
     }
     if found != 1 { predecessor = nil }
+    guard let last = predecessor?.offset, let start = endings[last & 31].start(end: last) else { return }
+    earlier = window.instruction(start).map { (start, $0) }
+  }
+  /// The instructions that end at a place.
+  private struct Ending {
+    var end = -1, last = 0, count = 0
+    mutating func note(_ start: Int, end: Int) {
+      count = self.end == end ? count &+ 1 : 1
+      self.end = end
+      last = start
+    }
+    /// Where the only one begins.
+    func start(end: Int) -> Int? { self.end == end && count == 1 ? last : nil }
   }
 
   private mutating func lookAhead(_ window: borrowing CodeWindow, _ site: Int, _ ends: inout OffsetSet) {

@@ -96,7 +96,7 @@ public struct PatchPlanner: ~Escapable {
     case .pageZero: pageZero(severalStores)
     case .springboard: springboard(&area, severalStores)
     case .before: before(&area, severalStores)
-    case .after: after(&area, severalStores)
+    case .after: afterOrBeforeTwo(&area, severalStores)
     }
   }
 
@@ -140,9 +140,7 @@ public struct PatchPlanner: ~Escapable {
 
   @inline(never)
   private func before(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
-    guard let (offset, instruction) = flow.predecessor,
-      instruction.relocation == .unchanged || instruction.relocation == .displacement
-    else { return .impossible }
+    guard let (offset, instruction) = flow.predecessor, Self.canRunElsewhere(instruction) else { return .impossible }
     let start = window.address(offset), jumpEnd = offset &+ CodeFlow.jumpLength
     // With three bytes, the jump covers the call as well; with four, its old start could not be made invalid.
     let isShort = instruction.length == 3
@@ -167,6 +165,49 @@ public struct PatchPlanner: ~Escapable {
     patch.movedOffset = UInt8(backOffset)
     patch.backOffset = UInt8(backOffset)
     return finish(patch, code, nil, writer, &area)
+  }
+
+  private func afterOrBeforeTwo(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
+    let outcome = after(&area, severalStores)
+    switch outcome {
+    case .done, .crossesWord: return outcome
+    case .impossible, .noStub:
+      let other = beforeTwo(&area, severalStores)
+      if case .impossible = other { return outcome }
+      return other
+    }
+  }
+
+  /// The two instructions before the call, where together they have room for a jump. The call stays. Where the second began,
+  /// in the jump's distance, is made invalid.
+  @inline(never)
+  private func beforeTwo(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
+    guard kind == .systemCall, let (offset, first) = flow.earlier, let (middle, second) = flow.predecessor,
+      Self.canRunElsewhere(first), Self.canRunElsewhere(second), !flow.targets.contains(middle),
+      first.length <= 3, offset &+ CodeFlow.jumpLength <= at, window.isUntouched(offset..<at)
+    else { return .impossible }
+    let start = window.address(offset), jumpTarget = window.address(offset &+ CodeFlow.jumpLength)
+    if crossesWord(start, CodeFlow.jumpLength) && !severalStores { return .crossesWord }
+    let callOffset = first.length &+ second.length, backOffset = callOffset &+ bodyLength
+    let place = area.take(backOffset) { stub in
+      Self.isInvalid(UInt8(truncatingIfNeeded: (stub &- jumpTarget) >> UInt64((first.length &- 1) &* 8)))
+    }
+    guard let stub = place else { return .noStub }
+    var writer = StubWriter(at: stub)
+    writer.copy(first, at: offset, of: window)
+    writer.copy(second, at: middle, of: window)
+    writeBody(&writer, returnTo: next, area)
+    var code = StubWriter(at: start)
+    code.jump(to: stub)
+    var patch = Patch(kind: kind, form: .before, site: site, next: next, start: start)
+    patch.secondOffset = UInt8(first.length)
+    patch.callOffset = UInt8(callOffset)
+    patch.movedOffset = UInt8(backOffset)
+    patch.backOffset = UInt8(backOffset)
+    return finish(patch, code, nil, writer, &area)
+  }
+  private static func canRunElsewhere(_ instruction: Instruction) -> Bool {
+    instruction.relocation == .unchanged || instruction.relocation == .displacement
   }
 
   @inline(never)

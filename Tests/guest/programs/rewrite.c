@@ -21,6 +21,7 @@ SLOTS(padded, "mov $39, %eax\nsyscall\nret", 0xcc);
 SLOTS(crowded, "mov $39, %eax\nsyscall\nret", 0xf4);
 SLOTS(followed, "mov %edi, %eax\nsyscall\ntest %rax, %rax\njns 1f\nneg %rax\n1: ret", 0xf4);
 SLOTS(branched, "xor %eax, %eax\nmov $39, %al\njmp 1f\n1: syscall\nlea 1(%rax), %rax\ndec %rax\nret", 0xf4);
+SLOTS(paired, "xor %eax, %eax\nadd $39, %rax\nsyscall\ntest %eax, %eax\nje 1f\nret\n1: ret", 0xf4);
 
 static long run(const char *slots, int i) {
   return ((long (*)(long))(uintptr_t)(slots + i * SLOT + i % 8))(39);
@@ -48,6 +49,7 @@ TEST(padded_sites, CPUS) { by_threads(padded); }
 TEST(crowded_sites, CPUS) { by_threads(crowded); }
 TEST(followed_sites, CPUS) { by_threads(followed); }
 TEST(branched_sites, CPUS) { by_threads(branched); }
+TEST(paired_sites, CPUS) { by_threads(paired); }
 
 static volatile int ticks, seen_hidden;
 
@@ -64,11 +66,12 @@ TEST(interrupted) {
   struct itimerval often = {{0, 50}, {0, 50}};
   SYS(setitimer(ITIMER_REAL, &often, NULL));
   pid_t pid = getpid();
-  for (int round = 0; ticks < 2000 && round < 100000; round++)
+  for (int round = 0; ticks < 2000 && round < 1000000; round++)
     for (int i = 0; i < SITES; i++) {
       CHECK_EQ(run(padded, i), pid);
       CHECK_EQ(run(followed, i), pid);
       CHECK_EQ(run(branched, i), pid);
+      CHECK_EQ(run(paired, i), pid);
     }
   struct itimerval never = {{0, 0}, {0, 0}};
   SYS(setitimer(ITIMER_REAL, &never, NULL));
