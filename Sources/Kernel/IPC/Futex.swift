@@ -150,7 +150,7 @@ final class FutexTable {
       // A task that finds itself idle may be gone when the scheduler's lock, which its end takes, is released.
       waiter.with { waiter in
         let task: Borrowed<Task> = waiter.task
-        task.with { Scheduler.wake($0) { waiter.release() } }
+        task.with { _ = Scheduler.wake($0, after: { waiter.release() }) }
       }
     }
   }

@@ -92,27 +92,14 @@ public enum Scheduler {
 
   /// Wakes a sleeping or stopped thread. Returns whether it was one. Takes only the scheduler's lock.
   @discardableResult
-  public static func wake(_ thread: Thread) -> Bool {
-    lock()
-    let kick = wakeLocked(thread)
-    unlock()
-    kick?.deliver()
-    return kick != nil
-  }
+  public static func wake(_ thread: Thread) -> Bool { wake(thread, taken: {}) }
 
-  /// The same, once `prepare` has run under the scheduler's lock: until then the thread exists because it waits for what
-  /// that does.
-  @inline(__always) public static func wake(_ thread: Thread, after prepare: () -> Void) {
+  /// The same, with `prepare` before and `taken` after under the scheduler's lock, `taken` only where it was one. The thread
+  /// exists while it waits for what they do, since its end takes that lock.
+  @inline(__always) @discardableResult
+  public static func wake(_ thread: Thread, after prepare: () -> Void = {}, taken: () -> Void = {}) -> Bool {
     lock()
     prepare()
-    let kick = wakeLocked(thread)
-    unlock()
-    kick?.deliver()
-  }
-
-  /// The same, with `taken` under the scheduler's lock where it was one.
-  @inline(__always) static func wake(_ thread: Thread, taken: () -> Void) -> Bool {
-    lock()
     let kick = wakeLocked(thread)
     if kick != nil { taken() }
     unlock()

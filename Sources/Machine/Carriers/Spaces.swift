@@ -66,7 +66,7 @@ nonisolated(unsafe) var pooledSpaces = IntrusiveList<HostSpace>()
 nonisolated(unsafe) var pooledCount = 0
 nonisolated(unsafe) var spaceWaiters: WaitQueue! = nil  // SAFETY: written at boot
 
-/// Every living space by its host process, for the reaper: 1024 chains, each member with a count of the table's own.
+/// Every living space by its host process, for the reaper: chains, each member with a count of the table's own.
 /// Under the scheduler's lock.
 enum SpaceTable {
   private static func bucket(_ process: Int32) -> Int { Int(process) & (spaceBuckets.count - 1) }

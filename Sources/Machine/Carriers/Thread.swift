@@ -18,7 +18,9 @@ open class Thread: Listed {
   let stack: KernelStack
   final var savedStack: UInt64 = 0  // while it does not run: under the scheduler's lock
   public final var threadPointer: UInt64 = 0  // FS base, while it does not run
-  final let vectors: Borrowed<VectorState>?  // which it owns; nil for threads that never see the guest
+  private final let ownedVectors: OwnedOptional<VectorState>
+  /// Nil for threads that never see the guest.
+  @inline(__always) final var vectors: Borrowed<VectorState>? { ownedVectors.borrowed }
   let stateWord = Atomic<UInt32>(0)
   /// Bits of `Interruption`: why a sleep should end or the way out to the guest be left.
   let interruption = Atomic<UInt32>(0)
@@ -54,13 +56,12 @@ open class Thread: Listed {
   public init(space: HostSpace, isGuest: Bool) throws(Errno) {
     self.space = space
     stack = try KernelStack()
-    vectors = isGuest ? Borrowed(owning: try VectorState()) : nil
+    ownedVectors = OwnedOptional(isGuest ? try VectorState() : nil)
     sleepTimer = SleepTimer()
     waitEntry.thread = Borrowed(self)  // the thread owns the three
     mutexEntry.thread = Borrowed(self)
     sleepTimer.thread = Borrowed(self)
   }
-  deinit { vectors?.release() }
 
   /// What a new kernel thread runs, on its own stack. For guest threads: the last steps in the kernel before the first
   /// return to the guest.

@@ -24,11 +24,13 @@ public final class ThreadWaitEntry: WaitEntry {
   public override func wake(_ events: UInt32) -> Bool { thread.with { Scheduler.wake($0) } }
   override func wake(_ events: UInt32, from list: inout IntrusiveList<WaitEntry>) -> Bool {
     thread.with { thread in
-      Scheduler.wake(thread) {
-        list.remove(self)
-        // From here on the thread may be gone when the scheduler's lock is free.
-        isQueued.store(false, ordering: .releasing)
-      }
+      Scheduler.wake(
+        thread,
+        taken: {
+          list.remove(self)
+          // From here on the thread may be gone when the scheduler's lock is free.
+          isQueued.store(false, ordering: .releasing)
+        })
     }
   }
 }

@@ -19,12 +19,6 @@ import Builtin
   /// An owning reference of its own: one count.
   @inline(__always) public var object: Object { with { $0 } }
 
-  /// With a count, for a store that releases it at its end.
-  @inline(__always) public init(owning object: Object) {
-    // SAFETY: the count is made before the caller's can end.
-    self = unsafe Borrowed(bits: Unmanaged.passRetained(object).toOpaque())
-  }
-
   /// SAFETY: the caller balances the count; for the containers beside this file.
   @inline(__always) public func retain() { _ = unsafe Unmanaged.passRetained(reference) }
   @inline(__always) public func release() { unsafe Unmanaged.passUnretained(reference).release() }

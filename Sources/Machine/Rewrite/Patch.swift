@@ -48,8 +48,9 @@ public struct Patch: Sendable {
   public var stub: UInt64 = 0, stubLength: UInt8 = 0
   /// Where in the stub what is done instead begins: before it comes the instruction that stood before, or two.
   public var callOffset: UInt8 = 0
-  /// Where the second of two begins; 0: there is none.
-  public var secondOffset: UInt8 = 0
+  /// Where in the jump and in the stub an instruction begins, the second of two or the call itself, that the jump covers;
+  /// 0: there is none.
+  public var coveredOffset: UInt8 = 0
   /// Where in the stub the kernel returns to, and how many bytes of instructions were moved there; 0: it returns to `next`.
   public var resumeOffset: UInt8 = 0, movedLength: UInt8 = 0
   /// Where in the stub the moved instructions begin and end.
@@ -84,8 +85,7 @@ public struct Patch: Sendable {
   /// Where to go on from an instruction that the patch has overwritten: whoever returns or jumps there meets an invalid
   /// instruction. nil: it is none of them.
   public func redirect(from counter: UInt64) -> UInt64? {
-    if counter == site, counter != start, site &- start < UInt64(codeLength) { return stub &+ UInt64(callOffset) }
-    if secondOffset != 0, counter == start &+ UInt64(secondOffset) { return stub &+ UInt64(secondOffset) }
+    if coveredOffset != 0, counter == start &+ UInt64(coveredOffset) { return stub &+ UInt64(coveredOffset) }
     let offset = counter &- next
     guard offset < UInt64(movedLength) else { return nil }
     return stub &+ UInt64(movedOffset) &+ offset

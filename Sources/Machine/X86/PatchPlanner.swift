@@ -141,27 +141,42 @@ public struct PatchPlanner: ~Escapable {
   @inline(never)
   private func before(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     guard let (offset, instruction) = flow.predecessor, Self.canRunElsewhere(instruction) else { return .impossible }
-    let start = window.address(offset), jumpEnd = offset &+ CodeFlow.jumpLength
+    let jumpEnd = offset &+ CodeFlow.jumpLength
     // With three bytes, the jump covers the call as well; with four, its old start could not be made invalid.
     let isShort = instruction.length == 3
     guard isShort ? !flow.targets.contains(at) : instruction.length >= CodeFlow.jumpLength,
       window.isUntouched(offset..<max(at, jumpEnd))
     else { return .impossible }
+    return jump(from: offset, covering: isShort ? at : nil, &area, severalStores)
+  }
+
+  /// A jump at `offset`; the instructions from there to the call run in the stub. Where the one at `covered` began, in the
+  /// jump's distance, is made invalid.
+  private func jump(
+    from offset: Int, covering covered: Int?, _ area: inout StubArea, _ severalStores: Bool
+  ) -> Outcome {
+    let start = window.address(offset), jumpTarget = window.address(offset &+ CodeFlow.jumpLength)
     if crossesWord(start, CodeFlow.jumpLength) && !severalStores { return .crossesWord }
-    let jumpTarget = window.address(jumpEnd)
-    let backOffset = instruction.length &+ bodyLength, goesBack = kind == .identification
+    let coveredOffset = covered.map { $0 &- offset } ?? 0
+    let callOffset = at &- offset, backOffset = callOffset &+ bodyLength, goesBack = kind == .identification
     let place = area.take(backOffset &+ (goesBack ? CodeFlow.jumpLength : 0)) { stub in
-      !isShort || Self.isInvalid(UInt8(truncatingIfNeeded: (stub &- jumpTarget) >> 16))
+      coveredOffset == 0
+        || Self.isInvalid(UInt8(truncatingIfNeeded: (stub &- jumpTarget) >> UInt64((coveredOffset &- 1) &* 8)))
     }
     guard let stub = place else { return .noStub }
     var writer = StubWriter(at: stub)
-    writer.copy(instruction, at: offset, of: window)
+    var moved = offset
+    while moved < at, let instruction = window.instruction(moved) {
+      writer.copy(instruction, at: moved, of: window)
+      moved &+= instruction.length
+    }
     writeBody(&writer, returnTo: next, area)
     if goesBack { writer.jump(to: next) }
     var code = StubWriter(at: start)
     code.jump(to: stub)
     var patch = Patch(kind: kind, form: .before, site: site, next: next, start: start)
-    patch.callOffset = UInt8(instruction.length)
+    patch.coveredOffset = UInt8(coveredOffset)
+    patch.callOffset = UInt8(callOffset)
     patch.movedOffset = UInt8(backOffset)
     patch.backOffset = UInt8(backOffset)
     return finish(patch, code, nil, writer, &area)
@@ -178,33 +193,14 @@ public struct PatchPlanner: ~Escapable {
     }
   }
 
-  /// The two instructions before the call, where together they have room for a jump. The call stays. Where the second began,
-  /// in the jump's distance, is made invalid.
+  /// The two instructions before the call, where together they have room for a jump. The call stays.
   @inline(never)
   private func beforeTwo(_ area: inout StubArea, _ severalStores: Bool) -> Outcome {
     guard kind == .systemCall, let (offset, first) = flow.earlier, let (middle, second) = flow.predecessor,
       Self.canRunElsewhere(first), Self.canRunElsewhere(second), !flow.targets.contains(middle),
       first.length <= 3, offset &+ CodeFlow.jumpLength <= at, window.isUntouched(offset..<at)
     else { return .impossible }
-    let start = window.address(offset), jumpTarget = window.address(offset &+ CodeFlow.jumpLength)
-    if crossesWord(start, CodeFlow.jumpLength) && !severalStores { return .crossesWord }
-    let callOffset = first.length &+ second.length, backOffset = callOffset &+ bodyLength
-    let place = area.take(backOffset) { stub in
-      Self.isInvalid(UInt8(truncatingIfNeeded: (stub &- jumpTarget) >> UInt64((first.length &- 1) &* 8)))
-    }
-    guard let stub = place else { return .noStub }
-    var writer = StubWriter(at: stub)
-    writer.copy(first, at: offset, of: window)
-    writer.copy(second, at: middle, of: window)
-    writeBody(&writer, returnTo: next, area)
-    var code = StubWriter(at: start)
-    code.jump(to: stub)
-    var patch = Patch(kind: kind, form: .before, site: site, next: next, start: start)
-    patch.secondOffset = UInt8(first.length)
-    patch.callOffset = UInt8(callOffset)
-    patch.movedOffset = UInt8(backOffset)
-    patch.backOffset = UInt8(backOffset)
-    return finish(patch, code, nil, writer, &area)
+    return jump(from: offset, covering: middle, &area, severalStores)
   }
   private static func canRunElsewhere(_ instruction: Instruction) -> Bool {
     instruction.relocation == .unchanged || instruction.relocation == .displacement

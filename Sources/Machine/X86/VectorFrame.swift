@@ -102,7 +102,8 @@ extension Thread {
     throw .fault
   }
 
-  private final func resetVectors() {
+  /// The initial state becomes the thread's, and live.
+  final func resetVectors() {
     vectors?.with {
       $0.reset()
       $0.restore()

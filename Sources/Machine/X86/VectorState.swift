@@ -180,10 +180,7 @@ extension Thread {
   }
   /// For exec: the initial state, live at once.
   public final func resetContext() {
-    vectors?.with {
-      $0.reset()
-      $0.restore()
-    }
+    resetVectors()
     threadPointer = 0
     arch_set_fs(0)
   }
