@@ -32,7 +32,7 @@ let kernelC: [CSetting] = [
   .unsafeFlags(
     [
       "-mno-sse", "-mgeneral-regs-only", "-mno-red-zone", "-fno-stack-protector", "-ffreestanding",
-      "-ffunction-sections", "-fno-omit-frame-pointer",
+      "-ffunction-sections", "-fdata-sections", "-fno-omit-frame-pointer",
     ], release),
 ]
 
@@ -54,16 +54,14 @@ let package = Package(
     .target(name: "Machine", dependencies: ["CLinux", "CMachine", "CBoot"], swiftSettings: freestanding),
     .target(name: "Kernel", dependencies: ["Machine", "CLinux", "CBoot"], swiftSettings: freestanding + strict),
     .executableTarget(
-      name: "KernelImage", dependencies: ["Kernel", "Machine", "CMachine"], swiftSettings: freestanding,
+      name: "KernelImage", dependencies: ["Kernel", "Machine", "CMachine"], exclude: ["kernel.lds"],
+      swiftSettings: freestanding,
       linkerSettings: [
         .unsafeFlags(
           [
             "-nostartfiles", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-static",
-            "-Xlinker", "--entry=_start", "-Xlinker", "--image-base=0x680000000000",
-            "-Xclang-linker", "-fuse-ld=lld", "-Xlinker", "-z", "-Xlinker", "noexecstack",
-            // Two segments, each at a multiple of 2 MiB: what is read only, for one large page, and what is shared.
-            "-Xlinker", "--no-rosegment", "-Xlinker", "-z", "-Xlinker", "norelro", "-Xlinker", "-z", "-Xlinker",
-            "separate-loadable-segments", "-Xlinker", "-z", "-Xlinker", "max-page-size=0x200000",
+            "-Xclang-linker", "-fuse-ld=lld", "-Xlinker", "-z", "-Xlinker", "max-page-size=0x200000",
+            "-Xlinker", "--script=\(Context.packageDirectory)/Sources/KernelImage/kernel.lds",
           ], release)
       ]),
     .executableTarget(

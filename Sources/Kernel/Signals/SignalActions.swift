@@ -19,7 +19,12 @@ public struct SignalAction: Equatable, Sendable, BitwiseCopyable {
 /// without the lock.
 public final class SignalActions {
   private struct Table: ~Copyable {
-    var actions: InlineArray<64, SignalAction> = InlineArray(repeating: SignalAction())
+    // Without SIGKILL's and SIGSTOP's, which stay as they are, the whole object has 2 KiB.
+    var actions: InlineArray<62, SignalAction> = InlineArray(repeating: SignalAction())
+  }
+  /// The place of a signal that can be caught.
+  @inline(__always) private static func place(_ signal: Int32) -> Int {
+    Int(signal) &- (signal < SIGKILL ? 1 : signal < SIGSTOP ? 2 : 3)
   }
   private let table = SpinLock(Table(), rank: .leaf)
   private let ignored = Atomic<UInt64>(0)  // SIG_IGN
@@ -35,27 +40,27 @@ public final class SignalActions {
   }
 
   public func action(_ signal: Int32) -> SignalAction {
-    guard Signal.isValid(signal) else { return SignalAction() }
-    return table.withLock { $0.actions[Int(signal) - 1] }
+    guard Signal.canBeCaught(signal) else { return SignalAction() }
+    return table.withLock { $0.actions[Self.place(signal)] }
   }
   /// Returns the old one.
   public func set(_ signal: Int32, _ action: SignalAction) -> SignalAction {
-    guard Signal.isValid(signal) else { return SignalAction() }
+    guard Signal.canBeCaught(signal) else { return SignalAction() }
     return table.withLock { table in
-      let old = table.actions[Int(signal) - 1]
-      table.actions[Int(signal) - 1] = action
+      let old = table.actions[Self.place(signal)]
+      table.actions[Self.place(signal)] = action
       note(signal, action)
       return old
     }
   }
   /// For delivery: the action, which SA_RESETHAND resets.
   func take(_ signal: Int32) -> SignalAction {
-    guard Signal.isValid(signal) else { return SignalAction() }
+    guard Signal.canBeCaught(signal) else { return SignalAction() }
     return table.withLock { table in
-      let action = table.actions[Int(signal) - 1]
+      let action = table.actions[Self.place(signal)]
       if action.has(Int(SA_RESETHAND)) && action.handler > 1 {
-        table.actions[Int(signal) - 1].handler = 0
-        note(signal, table.actions[Int(signal) - 1])
+        table.actions[Self.place(signal)].handler = 0
+        note(signal, table.actions[Self.place(signal)])
       }
       return action
     }
@@ -66,8 +71,8 @@ public final class SignalActions {
       let changed = changed.load(ordering: .relaxed)
       for signal in 1...Signal.count where changed & Signal.bit(signal) != 0 {
         var action = SignalAction()
-        if table.actions[Int(signal) - 1].isIgnore { action.handler = 1 }
-        table.actions[Int(signal) - 1] = action
+        if table.actions[Self.place(signal)].isIgnore { action.handler = 1 }
+        table.actions[Self.place(signal)] = action
         note(signal, action)
       }
     }

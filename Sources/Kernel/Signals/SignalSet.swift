@@ -29,6 +29,8 @@ public enum Signal {
   public static var firstRealtime: Int32 { 32 }
 
   @inline(__always) public static func isValid(_ signal: Int32) -> Bool { signal >= 1 && signal <= 64 }
+  /// All but SIGKILL and SIGSTOP.
+  @inline(__always) static func canBeCaught(_ signal: Int32) -> Bool { bit(signal) & ~unstoppable != 0 }
   /// Its bit in a `SignalSet`; none for what is no signal.
   @inline(__always) public static func bit(_ signal: Int32) -> UInt64 {
     isValid(signal) ? 1 &<< UInt64(truncatingIfNeeded: signal &- 1) : 0

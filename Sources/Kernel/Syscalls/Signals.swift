@@ -17,7 +17,7 @@ func sysRtSigaction(_ task: Task, _ a: SyscallArguments) throws(Errno) -> Syscal
     old = task.process.signalAction(signal)
   } else {
     var action = try newPointer.copyIn()
-    guard Signal.isValid(signal), Signal.bit(signal) & Signal.unstoppable == 0 else { throw .invalid }
+    guard Signal.canBeCaught(signal) else { throw .invalid }
     action.mask = action.mask.blockable
     action.flags &= SignalAction.knownFlags
     old = task.process.setSignalAction(signal, action)

@@ -170,7 +170,10 @@ extension Task {
         threads.tasks.append(child)
         threads.living &+= 1
       }
-      pids.with { $0.set(task: child, child.id) }
+      pids.with {
+        $0.set(thread: child, child.id)
+        $0.countTask(1)
+      }
       userTasks.with { $0.add(child.countedUser) }
       return
     }
@@ -199,7 +202,7 @@ extension Task {
       Borrowed(new).retain()  // the tree's, until it is reaped
       pids.with {
         $0.set(process: new, new.id)
-        $0.set(task: child, child.id)
+        $0.countTask(1)
       }
     }
     withExtendedLifetime(old) {}
@@ -213,7 +216,10 @@ extension Task {
       threads.tasks.remove(child)
       threads.living &-= 1
     }
-    pids.with { $0.set(task: nil, child.id) }
+    pids.with {
+      if its === process { $0.set(thread: nil, child.id) }
+      $0.countTask(-1)
+    }
     userTasks.with { $0.remove(child.countedUser) }
     child.files.borrowed?.object.leave(self)
     if its === process {

@@ -54,10 +54,7 @@ extension Process {
       try threadQueue.wait(.killable) { lock.withLock { $0.tasks.count == 1 } }
     }
     if task.isLeader { return }
-    pids.with { pids in
-      pids.set(task: nil, task.id)
-      pids.set(task: task, id)
-    }
+    pids.with { $0.set(thread: nil, task.id) }
     lock.withLock { _ in task.id = id }
   }
 }
@@ -164,7 +161,10 @@ extension Task {
       threads.usage.add(usage)
       return threads.tasks.isEmpty
     }
-    pids.with { $0.set(task: nil, id) }
+    pids.with {
+      if !isLeader { $0.set(thread: nil, id) }
+      $0.countTask(-1)
+    }
     userTasks.with { $0.remove(countedUser) }
     if isLast {
       process.becomeZombie(credentials.borrowed.with { $0.uid })

@@ -44,6 +44,7 @@ public final class Init {
       id: first.id, process: first, space: HostSpace.root, isGuest: false, signals: TaskSignals(),
       credentials: Credentials(), files: nil, fileSystem: context.copy(), addressSpace: nil)
     initTask.name = first.name
+    slabGather()  // process 1 is no pattern: it sees no guest
     let second = try makeLeader(name: "martlet")
     second.exitSignal = SIGCHLD
     let commandTask = try Task(
@@ -90,7 +91,7 @@ public final class Init {
       process.enter(group)
       pids.with {
         $0.set(process: process, process.id)
-        $0.set(task: task, task.id)
+        $0.countTask(1)
       }
     }
   }

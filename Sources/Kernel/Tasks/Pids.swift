@@ -1,5 +1,6 @@
 import CLinux
 import Machine
+import Synchronization
 
 /// Numbers of tasks, processes, groups and sessions: pid(7) in one table, as on Linux. A number is taken while anything
 /// bears it; numbers are given out in a circle.
@@ -10,15 +11,16 @@ public final class Pids {
   static var reserved: Int { 300 }
   private static var chunkSize: Int { 256 }
 
-  /// Who bears a number. None is owned: each leaves the table before it dies.
+  /// Who bears a number. None is owned: each leaves the table before it dies. A process stands for its leader too, so
+  /// that a process that ends need not touch the table: who reaps it does.
   struct Bearers {
-    var task: Borrowed<Task>?
+    var thread: Borrowed<Task>?
     var process: Borrowed<Process>?
     var group: Borrowed<ProcessGroup>?
     var session: Borrowed<Session>?
-    var isEmpty: Bool { task == nil && process == nil && group == nil && session == nil }
+    var isEmpty: Bool { thread == nil && process == nil && group == nil && session == nil }
     init() {
-      task = nil
+      thread = nil
       process = nil
       group = nil
       session = nil
@@ -31,10 +33,10 @@ public final class Pids {
     var used = [UInt64](repeating: 0, count: 512)  // no array inline: it would lie on the stack first
     var chunks = ReferenceTable<Chunk>(capacity: Pids.maximum / Pids.chunkSize)
     var last = 0
-    var tasks = 0
     init() { used[0] = 1 }  // 0 is nobody's
   }
   private let state: SpinLock<State>
+  private let tasks = Atomic<Int>(0)
 
   public init() { state = SpinLock(State(), rank: .leaf) }
 
@@ -91,10 +93,8 @@ public final class Pids {
     }
   }
 
-  func set(task: Task?, _ id: Int) {
-    change(id) { $0.task = task.map { Borrowed($0) } }
-    state.withLock { $0.tasks &+= task == nil ? -1 : 1 }
-  }
+  /// A thread that is not its process's leader.
+  func set(thread: Task?, _ id: Int) { change(id) { $0.thread = thread.map { Borrowed($0) } } }
   func set(process: Process?, _ id: Int) { change(id) { $0.process = process.map { Borrowed($0) } } }
   func set(group: ProcessGroup?, _ id: Int) { change(id) { $0.group = group.map { Borrowed($0) } } }
   func set(session: Session?, _ id: Int) { change(id) { $0.session = session.map { Borrowed($0) } } }
@@ -108,8 +108,8 @@ public final class Pids {
       return chunk.with { body($0.bearers[id % Self.chunkSize]) }
     }
   }
-  /// The living thread `id`.
-  public func task(_ id: Int) -> Task? { bearers(id) { $0.task?.object } }
+  /// The living thread `id`. Takes the lock of the process that it leads.
+  public func task(_ id: Int) -> Task? { bearers(id) { $0.thread?.object } ?? process(id)?.leader }
   /// The process `id`, living or a zombie.
   public func process(_ id: Int) -> Process? { bearers(id) { $0.process?.object } }
   public func group(_ id: Int) -> ProcessGroup? { bearers(id) { $0.group?.object } }
@@ -140,7 +140,8 @@ public final class Pids {
     return nil
   }
   /// Living threads, for sysinfo(2) and /proc/loadavg.
-  public var taskCount: Int { state.withLock { $0.tasks } }
+  public var taskCount: Int { tasks.load(ordering: .relaxed) }
+  func countTask(_ change: Int) { tasks.add(change, ordering: .relaxed) }
   /// The number given out last, for /proc/loadavg.
   public var lastNumber: Int { state.withLock { $0.last } }
 }

@@ -93,6 +93,10 @@ public final class Process {
   public var session: Session { withProcessTree { membership.borrowed.with { $0.session } } }
   /// What getppid(2) says: 0 for init.
   public var parentID: Int { parentNumber.load(ordering: .relaxed) }
+  /// Its leader, unless that has exited. Takes `lock`.
+  var leader: Task? {
+    lock.withLock { $0.tasks.first?.with { $0.isLeader ? Borrowed($0) : nil }?.object }  // what execve(2) left is first
+  }
   /// Process 1, which no signal kills and whose end ends the machine.
   public var isInit: Bool { id == 1 }
 }

@@ -3,7 +3,7 @@ import CMachine
 
 /// The kernel's own image, which boot moves out of its file before the first clone (docs/address-map.md).
 enum KernelImage {
-  /// What a new process will touch of the writable part, for `warmUp`. SAFETY: written at boot.
+  /// The writable part. SAFETY: written at boot.
   nonisolated(unsafe) private(set) static var data: Range<UInt> = 0..<0
 
   /// The writable segment goes to the memfd, what is below it to a large page of its own. A page of a file would be

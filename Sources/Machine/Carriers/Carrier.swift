@@ -86,7 +86,7 @@ private var tidOffset: Int { 44 }  // of `tid` in machine_carrier; a test pins i
 /// before any signal, PDEATHSIG before the parent is checked, both before anything is unblocked.
 @c(machine_carrier_start) func machineCarrierStart() {
   let carrier = unsafe arch_carrier()
-  unsafe warmUp()
+  unsafe arch_prefault(UInt64(KernelImage.data.lowerBound))  // maps what every process touches (docs/memory.md)
   unsafe setSignalStack(carrier)
   let isMember = unsafe carrier.pointee.entry == nil
   if unsafe carrier.pointee.pid == 0 { unsafe carrier.pointee.pid = Int32(truncatingIfNeeded: hostCall(__NR_getpid)) }
@@ -107,15 +107,6 @@ func setSignalStack(_ carrier: UnsafeMutablePointer<machine_carrier>) {
   unsafe stack.ss_size = __kernel_size_t(MACHINE_SLOT_SIZE &- MACHINE_SIGNAL_STACK)
   let result = unsafe hostCall(__NR_sigaltstack, address(&stack), 0)
   if result < 0 { unsafe panic("sigaltstack") }
-}
-
-/// Reads one word of each cluster that every process touches: one read maps the 16 pages around it (docs/memory.md).
-private func warmUp() {
-  var at = unsafe KernelImage.data.lowerBound
-  while unsafe at < KernelImage.data.upperBound {
-    arch_prefault(UInt64(at))
-    at &+= 65536
-  }
 }
 
 func hostExitThread() -> Never {

@@ -3,15 +3,19 @@ import CMachine
 import Synchronization
 
 // The allocator: slabs by size class, cut from 64 KiB chunks, with a free list for each vCPU and a depot behind them for
-// what is freed elsewhere than it is allocated. A page has objects of one class, a chunk pages of any: what a process
-// consists of lies together, since each chunk that a new host process touches costs a fault. Usable before anything else.
+// what is freed elsewhere than it is allocated. A page has objects of one class, a chunk pages of any. Usable before
+// anything else.
 // The baton serialises a vCPU's list: only its holder runs kernel code, and the kernel is not preempted. Service threads
 // allocate nothing.
 
-// 16-byte steps to 256 (classes 0…15), then powers of two to 32 KiB (16…22).
+// 16-byte steps to 256 (classes 0…15), then powers of two to 32 KiB (16…22). 16, 80, 112 and 144 to 192 are of a larger
+// class: fewer pages have all of a process.
 private var classCount: Int { 23 }
 @inline(__always) private func slabClass(_ size: UInt) -> Int {
-  size <= 256 ? Int((max(size, 1) &+ 15) &>> 4) &- 1 : 16 &+ (64 &- (size &- 1).leadingZeroBitCount) &- 9
+  if size > 256 { return 16 &+ (64 &- (size &- 1).leadingZeroBitCount) &- 9 }
+  if size > 128 && size <= 208 { return 12 }
+  let c = Int((max(size, 1) &+ 15) &>> 4) &- 1
+  return c &+ (0b101_0001 &>> c) & 1
 }
 @inline(__always) private func slabSize(_ c: Int) -> UInt { c < 16 ? UInt(c &+ 1) &<< 4 : 512 &<< UInt(c &- 16) }
 
@@ -125,7 +129,7 @@ func slabFree(_ pointer: UnsafeMutableRawPointer) {
   unsafe freeSlot(vcpu, index).pointee = address
   unsafe liveSlot(vcpu, index).pointee &-= 1
   unsafe countSlot(vcpu, index).pointee &+= 1
-  if unsafe countSlot(vcpu, index).pointee >= 2 &* batch(index) { unsafe stow(vcpu, index) }
+  if unsafe countSlot(vcpu, index).pointee >= 4 &* batch(index) { unsafe stow(vcpu, index) }
 }
 
 /// Bytes that the caller may use at `pointer`.
@@ -180,17 +184,38 @@ public func liveObjects() -> Int {
   }
   let count = max(size, 4096)
   unsafe depot.cursor[cursor] = start &+ count
+  unsafe cut(v, c, start, count)
+  return true
+}
+
+/// Puts `count` bytes of fresh objects at the head of a vCPU's list.
+private func cut(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int, _ start: UInt, _ count: UInt) {
+  let size = slabSize(c)
   unsafe pageClass(start).update(repeating: UInt8(c &+ 1), count: Int(count &>> 12))
-  var at = start &+ count / size &* size, next: UInt = 0, objects: UInt32 = 0
+  var at = start &+ count / size &* size
   while at > start {
     at &-= size
-    unsafe word(at).pointee = next
-    next = at
-    objects &+= 1
+    unsafe word(at).pointee = freeSlot(v, c).pointee
+    unsafe freeSlot(v, c).pointee = at
+    unsafe countSlot(v, c).pointee &+= 1
   }
-  unsafe freeSlot(v, c).pointee = next
-  unsafe countSlot(v, c).pointee = objects
-  return true
+}
+
+/// Gives the vCPU that calls it what a few processes consist of from one chunk, which one fault maps in a new host process
+/// (docs/memory.md).
+public func slabGather() {
+  lockDepot()
+  defer { unlockDepot() }
+  guard var start = takeRun(1) else { return }
+  let vcpu = unsafe arch_vcpu()
+  let parts: InlineArray<10, (size: UInt, pages: UInt)> = [
+    (32, 1), (48, 1), (64, 1), (96, 1), (128, 2), (208, 1), (512, 2), (1024, 1), (2048, 2), (4096, 4),
+  ]
+  for i in parts.indices {
+    let count = parts[i].pages &<< 12
+    unsafe cut(vcpu, slabClass(parts[i].size), start, count)
+    start &+= count
+  }
 }
 
 /// Moves one batch of a vCPU that frees more than it allocates to the depot.
