@@ -9,6 +9,8 @@ public final class Dentry: Deferred {
   /// The file. Of a negative dentry it is the directory's own inode, which nobody should use.
   public let inode: Inode
   public let isNegative: Bool
+  /// Never in the cache: `Inode.isTransient`.
+  let isTransient: Bool
   // Changed under the lock of `DentryCache`.
   private(set) var name: OwnedBytes
   var hash: UInt  // of parent and name; good while hashed
@@ -26,6 +28,7 @@ public final class Dentry: Deferred {
   public init(root inode: Inode) {
     self.inode = inode
     isNegative = false
+    isTransient = false
     name = OwnedBytes([47].span)
     hash = 0
     parentIdentity = 0
@@ -34,6 +37,7 @@ public final class Dentry: Deferred {
   init(name: Span<UInt8>, in parent: Dentry, inode: Inode?) {
     self.inode = inode ?? parent.inode
     isNegative = inode == nil
+    isTransient = parent.isTransient || inode?.isTransient == true
     self.name = OwnedBytes(name)
     hash = 0
     self.parent = parent

@@ -84,6 +84,9 @@ open class Inode {
     try checkModes(access, credentials)
   }
 
+  /// Whether its names, and all below them, are looked up at each use instead of being kept: /proc/PID goes unseen.
+  open var isTransient: Bool { false }
+
   // MARK: names in a directory
 
   /// What `name` is; nil where it is not there.

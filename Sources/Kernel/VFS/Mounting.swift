@@ -20,7 +20,7 @@ enum Mounting {
     if root.inode.isDirectory != place.dentry.inode.isDirectory { throw .notDirectory }
     return try mounts.borrowed.with { (table) throws(Errno) -> Mount in
       try table.changes.withLock { (_) throws(Errno) -> Mount in
-        if place.dentry.isDeleted { throw .noEntry }
+        if place.dentry.isDeleted || place.dentry.isTransient { throw .noEntry }
         if place.dentry === place.mount.root && place.mount.root === root { throw .busy }
         let top = self.top(place, table)
         let mount = table.make(root, flags: flags)
@@ -41,7 +41,7 @@ enum Mounting {
     if source.dentry.inode.isDirectory != place.dentry.inode.isDirectory { throw .notDirectory }
     try mounts.borrowed.with { (table) throws(Errno) in
       try table.changes.withLock { (_) throws(Errno) in
-        if place.dentry.isDeleted { throw .noEntry }
+        if place.dentry.isDeleted || place.dentry.isTransient { throw .noEntry }
         let copy = table.make(source.dentry, flags: source.mount.flags)
         // What is below is looked at first: the copy itself may come to lie there.
         var below: [(Mount, Mount)] = []
@@ -73,6 +73,7 @@ enum Mounting {
   /// MS_MOVE.
   static func move(_ source: Path, to place: Path) throws(Errno) {
     guard source.dentry === source.mount.root else { throw .invalid }
+    if place.dentry.isTransient { throw .noEntry }
     if source.dentry.inode.isDirectory != place.dentry.inode.isDirectory { throw .invalid }
     try mounts.borrowed.with { (table) throws(Errno) in
       try table.changes.withLock { (_) throws(Errno) in

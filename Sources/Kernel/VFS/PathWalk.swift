@@ -251,6 +251,7 @@ func lookUp(_ name: Span<UInt8>, in parent: Dentry) throws(Errno) -> Dentry {
     let inode = try parent.inode.lookup(name)
     if inode == nil && parent.inode.fileSystem.refusesNewNames { throw .noEntry }
     let new = Dentry(name: name, in: parent, inode: inode)
+    if new.isTransient { return new }
     if inode == nil && (parent.isDeleted || !parent.inode.fileSystem.cachesAbsence) { return new }
     return cache.insert(new)
   }

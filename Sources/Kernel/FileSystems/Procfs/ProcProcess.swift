@@ -134,6 +134,7 @@ final class ProcDirectory: SyntheticDirectory {
     super.init(fileSystem, number: inodeNumber(subject, 0), uid: owner.uid, gid: owner.gid)
     linkCount = subject.tid == 0 ? 9 : 7
   }
+  override var isTransient: Bool { true }
   override var parentNumber: UInt64 {
     subject.tid == 0 ? 1 : inodeNumber(ProcSubject(pid: subject.pid, tid: 0, started: 0), 1)
   }
