@@ -11,6 +11,8 @@ PYTHON ?= /usr/bin/python3
 PYTEST := $(PYTHON) -m pytest -q -p no:cacheprovider
 SHARE := share/martlet
 SWIFT_BUILD = swift build -c release $(QUIET)
+# SwiftPM does not link again when the linker script alone has changed.
+remove-older = if [ Sources/KernelImage/kernel.lds -nt $(1) ]; then rm -f $(1); fi
 MODE := $(if $(MMU),--mmu $(MMU))
 NOMMU := $(filter none,$(MMU))
 PREREQUISITES := build
@@ -37,12 +39,14 @@ export CMD
 .PHONY: build build-checked root root-nommu prerequisites prerequisites-test install clean
 build: prerequisites ## Build bin/martlet and share/martlet: the kernel, its symbols, the default root
 	@$(SWIFT_BUILD) --product martlet >&2
+	@$(call remove-older,.build/release/martlet-kernel)
 	@$(SWIFT_BUILD) --product martlet-kernel >&2
 	@install -D -C -m 755 .build/release/martlet bin/martlet
 	@install -D -C -m 755 .build/release/martlet-kernel $(SHARE)/kernel
 	@$(MAKE) -s $(SHARE)/kernel.symbols $(SHARE)/root.tar >&2
 
 build-checked: prerequisites ## Build share/martlet/kernel.checked, which MARTLET_KERNEL=checked makes bin/martlet use
+	@$(call remove-older,.build-checked/release/martlet-kernel)
 	@MARTLET_CHECKED=1 $(SWIFT_BUILD) --scratch-path .build-checked --product martlet-kernel >&2
 	@install -D -C -m 755 .build-checked/release/martlet-kernel $(SHARE)/kernel.checked
 	@$(MAKE) -s $(SHARE)/kernel.checked.symbols >&2
