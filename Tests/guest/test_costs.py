@@ -62,7 +62,7 @@ def faults_each(tool, how, sleeping, mmu="host"):
 
 # A fork and its end, the same with a static program between, and that after vfork. Native has 8, 36 and 28.
 # With others around, what a new process touches of the kernel lies further apart; how many there are is nothing to it.
-@pytest.mark.parametrize("how, allowed, among_many", [("f", 16, 20), ("e", 40, 43), ("v", 20, 20)])
+@pytest.mark.parametrize("how, allowed, among_many", [("f", 14, 20), ("e", 40, 43), ("v", 20, 20)])
 def test_processes_cost_few_host_faults(tool, how, allowed, among_many):
     alone, some, many = (faults_each(tool, how, sleeping) for sleeping in (0, 100, 1000))
     assert alone <= allowed and max(some, many) <= among_many, (alone, some, many)

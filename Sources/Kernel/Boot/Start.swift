@@ -6,7 +6,7 @@ import Machine
 public func startKernel() {
   Log.info("Martlet 6.12.0-martlet: \(Scheduler.processorCount) vCPUs, \(MemoryUsage.current.total >> 20) MiB")
   prepareVFS()
-  Init.prepare()
+  GatheredObjects.use { Init.prepare() }  // every process touches the tree's lock and the numbers'
   prepareSignals()
   prepareIPC()
   prepareProcfs()
@@ -17,7 +17,7 @@ public func startKernel() {
   do throws(Errno) {
     try Terminals.prepare()
     let root = try mountRoot()
-    try Init.start(FileSystemContext(root: root, directory: root))
+    try Init.start(root: root)
     try ControlSocket.start()
   } catch {
     HostOutput.standardError("martlet: the root cannot be mounted: errno \(error.number)\n")

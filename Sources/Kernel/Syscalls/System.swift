@@ -206,7 +206,7 @@ func sysUnshare(_ task: Task, _ args: SyscallArguments) throws(Errno) -> Syscall
   }
   if flags & UInt64(CLONE_FILES) != 0 { task.unshareFiles() }
   if flags & UInt64(CLONE_FS) != 0, let context = task.fileSystem.borrowed {
-    task.setFileSystem(context.with { $0.copy() })
+    task.setFileSystem(context.with { FileSystemContext(copying: $0) })
   }
   return .value(0)
 }

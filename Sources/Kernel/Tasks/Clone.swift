@@ -115,7 +115,9 @@ extension Task {
       }
     }
     var context: FileSystemContext?
-    if let fileSystem = fileSystem.borrowed { context = fileSystem.with { r.has(CLONE_FS) ? $0 : $0.copy() } }
+    if let fileSystem = fileSystem.borrowed {
+      context = fileSystem.with { r.has(CLONE_FS) ? $0 : FileSystemContext(copying: $0) }
+    }
     let child: Task
     do throws(Errno) {
       child = try Task(

@@ -37,19 +37,21 @@ public final class Init {
     logReader.set(LogReader())
   }
 
-  /// Makes processes 1 and 2 and lets them run. `context` has the root directory. Errors: ENOMEM.
-  public static func start(_ context: FileSystemContext) throws(Errno) {
+  /// Makes processes 1 and 2 and lets them run. Errors: ENOMEM.
+  public static func start(root: Path) throws(Errno) {
     let first = try makeLeader(name: "init")
     let initTask = try Task(
       id: first.id, process: first, space: HostSpace.root, isGuest: false, signals: TaskSignals(),
-      credentials: Credentials(), files: nil, fileSystem: context.copy(), addressSpace: nil)
+      credentials: Credentials(), files: nil, fileSystem: FileSystemContext(root: root, directory: root),
+      addressSpace: nil)
     initTask.name = first.name
-    slabGather()  // process 1 is no pattern: it sees no guest
+    GatheredObjects.giveBack()  // process 1, which sees no guest, has done without
     let second = try makeLeader(name: "martlet")
     second.exitSignal = SIGCHLD
     let commandTask = try Task(
       id: second.id, process: second, space: HostSpace.root, isGuest: true, signals: TaskSignals(),
-      credentials: Credentials(), files: FileTable(), fileSystem: context.copy(), addressSpace: nil)
+      credentials: Credentials(), files: FileTable(), fileSystem: FileSystemContext(root: root, directory: root),
+      addressSpace: nil)
     commandTask.name = second.name
     initProcess.set(first)
     let state = Init(process: first, command: second)

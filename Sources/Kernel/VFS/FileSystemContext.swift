@@ -15,29 +15,44 @@ public final class FileSystemContext {
     mask = Atomic(umask)
   }
   /// A copy of its own for a new process.
-  public func copy() -> FileSystemContext { FileSystemContext(root: root, directory: directory, umask: umask) }
+  public init(copying other: FileSystemContext) {
+    ownRoot = RCUReference(Place(copying: other.ownRoot.borrowed))
+    ownDirectory = RCUReference(Place(copying: other.ownDirectory.borrowed))
+    mask = Atomic(other.umask)
+  }
 
   public var root: Path {
-    get { ownRoot.borrowed.with { $0.path } }
+    get { ownRoot.borrowed.with { $0.owner.path } }
     set { ownRoot.replace(Place(newValue)) }
   }
   public var directory: Path {
-    get { ownDirectory.borrowed.with { $0.path } }
+    get { ownDirectory.borrowed.with { $0.owner.path } }
     set { ownDirectory.replace(Place(newValue)) }
   }
   /// Where a path begins: the root where it `isAbsolute`, else the directory. Good until the caller sleeps.
   @inline(__always) func start(isAbsolute: Bool) -> BorrowedPath {
-    (isAbsolute ? ownRoot.borrowed : ownDirectory.borrowed).with { place in
-      BorrowedPath(mount: Borrowed(place.path.mount), dentry: Borrowed(place.path.dentry))
-    }
+    (isAbsolute ? ownRoot.borrowed : ownDirectory.borrowed).with { $0.path }
   }
   public var umask: UInt32 { mask.load(ordering: .relaxed) }
   /// Sets the mask; returns the one before.
   public func exchangeUmask(_ new: UInt32) -> UInt32 { mask.exchange(new & 0o777, ordering: .relaxed) }
 }
 
-/// A path that is replaced as a whole.
+/// A path that is replaced as a whole. Copies of a context have one owner of it: who makes or ends one counts neither mount
+/// nor dentry, which lie anywhere (docs/memory.md).
 private final class Place: Deferred {
+  let owner: PathOwner
+  let path: BorrowedPath
+  init(_ path: Path) {
+    owner = PathOwner(path)
+    self.path = BorrowedPath(mount: Borrowed(path.mount), dentry: Borrowed(path.dentry))
+  }
+  init(copying other: Borrowed<Place>) {
+    owner = other.with { $0.owner }
+    path = other.with { $0.path }
+  }
+}
+private final class PathOwner {
   let path: Path
   init(_ path: Path) { self.path = path }
 }

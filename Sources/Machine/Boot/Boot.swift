@@ -90,6 +90,7 @@ private func mapKernelMemory() -> UInt {
 
 /// On the first carrier's park stack: everything up to the second thread.
 private func bootOnStack(_ unused: UnsafeMutableRawPointer?) {
+  GatheredObjects.take()
   readBootBlock()
   prepareVectorState()
   unsafe bootTime = bootBlock.header.started != 0 ? bootBlock.header.started : Clock.monotonic()
@@ -99,6 +100,7 @@ private func bootOnStack(_ unused: UnsafeMutableRawPointer?) {
   HostVDSO.prepare()
   leaveInitialStack()
   makeProcessors()
+  GatheredObjects.setAside()
   installHostSignals()
   unsafe setSignalStack(arch_carrier())
   IOThread.prepare()
@@ -190,7 +192,7 @@ private final class StartThread: Thread {
 /// vCPU 0, as which it has run so far.
 private func startThreads() {
   queueFirstThread()
-  SpaceMaker.stock()
+  GatheredObjects.use { SpaceMaker.stock() }
   for id in 0..<Processor.count {
     let carrier = unsafe CarrierSlots.take().unsafelyUnwrapped
     let vcpu = unsafe machine_vcpu_at(UInt32(id))

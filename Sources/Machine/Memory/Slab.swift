@@ -201,22 +201,58 @@ private func cut(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int, _ start: UIn
   }
 }
 
-/// Gives the vCPU that calls it what a few processes consist of from one chunk, which one fault maps in a new host process
-/// (docs/memory.md).
-public func slabGather() {
-  lockDepot()
-  defer { unlockDepot() }
-  guard var start = takeRun(1) else { return }
-  let vcpu = unsafe arch_vcpu()
-  let parts: InlineArray<10, (size: UInt, pages: UInt)> = [
-    (32, 1), (48, 1), (64, 1), (96, 1), (128, 2), (208, 1), (512, 2), (1024, 1), (2048, 2), (4096, 4),
-  ]
-  for i in parts.indices {
-    let count = parts[i].pages &<< 12
-    unsafe cut(vcpu, slabClass(parts[i].size), start, count)
-    start &+= count
+/// Objects for what a few processes consist of, from one chunk, which one fault maps in a new host process
+/// (docs/memory.md). What boot makes first, and every process uses, lies there too.
+public enum GatheredObjects {
+  /// The first allocation of all: the vCPU gets them.
+  static func take() {
+    lockDepot()
+    defer { unlockDepot() }
+    guard var start = takeRun(1) else { return }
+    let vcpu = unsafe arch_vcpu()
+    let parts: InlineArray<10, (size: UInt, pages: UInt)> = [
+      (32, 1), (48, 1), (64, 1), (96, 1), (128, 2), (208, 1), (512, 2), (1024, 1), (2048, 2), (4096, 4),
+    ]
+    for i in parts.indices {
+      let count = parts[i].pages &<< 12
+      unsafe cut(vcpu, slabClass(parts[i].size), start, count)
+      start &+= count
+    }
+  }
+  /// What is left of them waits for `giveBack`.
+  static func setAside() {
+    let vcpu = unsafe arch_vcpu()
+    for c in 0..<classCount {
+      unsafe asideLists[c] = freeSlot(vcpu, c).pointee
+      unsafe asideCounts[c] = countSlot(vcpu, c).pointee
+      unsafe freeSlot(vcpu, c).pointee = 0
+      unsafe countSlot(vcpu, c).pointee = 0
+    }
+  }
+  /// For what `body` makes at boot.
+  public static func use(_ body: () -> Void) {
+    giveBack()
+    body()
+    setAside()
+  }
+  /// To the vCPU that calls it, before all that it has.
+  public static func giveBack() {
+    let vcpu = unsafe arch_vcpu()
+    for c in 0..<classCount {
+      let first = unsafe asideLists[c]
+      if first == 0 { continue }
+      var last = first
+      while unsafe word(last).pointee != 0 { unsafe last = word(last).pointee }
+      unsafe word(last).pointee = freeSlot(vcpu, c).pointee
+      unsafe freeSlot(vcpu, c).pointee = first
+      unsafe countSlot(vcpu, c).pointee &+= asideCounts[c]
+      unsafe asideLists[c] = 0
+    }
   }
 }
+// SAFETY: boot alone has them.
+nonisolated(unsafe) private var asideLists: InlineArray<24, UInt> = InlineArray(repeating: 0)
+nonisolated(unsafe) private var asideCounts: InlineArray<24, UInt32> = InlineArray(repeating: 0)
 
 /// Moves one batch of a vCPU that frees more than it allocates to the depot.
 @inline(never) private func stow(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) {
