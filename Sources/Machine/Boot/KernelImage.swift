@@ -3,8 +3,8 @@ import CMachine
 
 /// The kernel's own image, which boot moves out of its file before the first clone (docs/address-map.md).
 enum KernelImage {
-  /// The writable part. SAFETY: written at boot.
-  nonisolated(unsafe) private(set) static var data: Range<UInt> = 0..<0
+  /// Where the writable part begins. SAFETY: written at boot.
+  nonisolated(unsafe) private(set) static var data: UInt = 0
 
   /// The writable segment goes to the memfd, what is below it to a large page of its own. A page of a file would be
   /// mapped by a host fault in each new process; private memory is what the host's fork copies the tables of.
@@ -31,7 +31,7 @@ enum KernelImage {
     let result = hostCall(
       __NR_mmap, Int(start), Int(end - start), Int(PROT_READ | PROT_WRITE), flags, descriptor, Int(offset))
     check(result, "mmap")
-    unsafe data = start..<end
+    unsafe data = start
   }
 
   /// Takes the place of the running code with the same bytes, in one host call.

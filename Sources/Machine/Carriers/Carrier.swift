@@ -86,7 +86,7 @@ private var tidOffset: Int { 44 }  // of `tid` in machine_carrier; a test pins i
 /// before any signal, PDEATHSIG before the parent is checked, both before anything is unblocked.
 @c(machine_carrier_start) func machineCarrierStart() {
   let carrier = unsafe arch_carrier()
-  unsafe arch_prefault(UInt64(KernelImage.data.lowerBound))  // maps what every process touches (docs/memory.md)
+  unsafe arch_prefault(UInt64(KernelImage.data))  // maps what every process touches (docs/memory.md)
   unsafe setSignalStack(carrier)
   let isMember = unsafe carrier.pointee.entry == nil
   if unsafe carrier.pointee.pid == 0 { unsafe carrier.pointee.pid = Int32(truncatingIfNeeded: hostCall(__NR_getpid)) }

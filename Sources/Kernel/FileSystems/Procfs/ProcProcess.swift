@@ -154,12 +154,6 @@ final class ProcDirectory: SyntheticDirectory {
   private func view() throws(Errno) -> ProcView {
     do throws(Errno) { return try subject.view() } catch { throw .noEntry }
   }
-  override func revalidate(_ name: Span<UInt8>, _ inode: Inode?) throws(Errno) -> Bool {
-    guard let inode, let view = try? subject.view() else { return false }
-    // As Linux: the owner follows the process's.
-    (inode.uid, inode.gid) = view.owner
-    return true
-  }
 
   private func make(_ entry: ProcEntry, _ index: Int, _ view: ProcView) -> Inode {
     let subject = subject
@@ -230,13 +224,6 @@ final class ProcThreads: SyntheticDirectory {
     guard tid > 0, let view = try? subject.view() else { return nil }
     return ProcDirectory(fileSystem, subject, view)
   }
-  override func revalidate(_ name: Span<UInt8>, _ inode: Inode?) throws(Errno) -> Bool {
-    guard let tid = parseNumber(name), tid > 0 else { return inode == nil }
-    guard let view = try? thread(tid).view() else { return inode == nil }
-    guard let inode else { return false }
-    (inode.uid, inode.gid) = view.owner
-    return true
-  }
   override func entry(at cookie: Int) throws(Errno) -> SyntheticEntry? {
     let from = cookie - 2  // the cookie is 2 more than the lowest number that it may be
     let process: Process
@@ -303,8 +290,6 @@ final class ProcDescriptors: SyntheticDirectory {
       place: { () throws(Errno) in ProcFiles.place(of: try find()) }
     ) { () throws(Errno) -> [UInt8] in ProcFiles.name(of: try find()) }
   }
-  /// A descriptor may mean another file by now: it is looked up each time.
-  override func revalidate(_ name: Span<UInt8>, _ inode: Inode?) throws(Errno) -> Bool { false }
   override func entry(at cookie: Int) throws(Errno) -> SyntheticEntry? {
     guard let descriptor = try table()?.next(from: cookie - 2) else { return nil }
     return SyntheticEntry(

@@ -72,12 +72,6 @@ final class ProcRoot: SyntheticDirectory {
     let subject = ProcSubject(pid: task.process.id, tid: number, started: task.process.startTime)
     return ProcDirectory(fileSystem, subject, ProcView(process: task.process, task: task, isThread: true))
   }
-  override func revalidate(_ name: Span<UInt8>, _ inode: Inode?) throws(Errno) -> Bool {
-    guard let directory = inode as? ProcDirectory else { return inode != nil }
-    guard let view = try? directory.subject.view() else { return false }
-    (directory.uid, directory.gid) = view.owner
-    return true
-  }
   override func entry(at cookie: Int) throws(Errno) -> SyntheticEntry? {
     if cookie < Self.processes, let entry = try fixed.entry(at: cookie) { return entry }
     let from = max(cookie - Self.processes, 1)
