@@ -82,7 +82,8 @@ import CMachine
       unsafe isQuick && isStandardSame && canBeQuick(new, arch_components_in_use()) && new & halves == 0
         && (new & 0x200 == 0 || keys == arch_keys())
     else { return nil }
-    return arch_vector_restore_user(address, difference(new, .max), mxcsr) == 0
+    // What the processor has not must not be cleared either.
+    return unsafe arch_vector_restore_user(address, difference(new, vectorMask), mxcsr) == 0
   }
   @inline(__always) func restore() {
     if unsafe losesVectors { return }
