@@ -145,7 +145,7 @@ def test_hostfs_stays_inside(tool, place):
     (root / "up").symlink_to("../../../../../../secret")
     (root / "real").symlink_to(str(place / "secret"))
     shutil.copy(programs.build("behave"), root / "bin" / "behave")
-    shutil.copy(shutil.which("busybox") or pytest.skip("no busybox"), root / "bin" / "busybox")
+    shutil.copy("/bin/busybox", root / "bin" / "busybox")
 
     def cat(path):
         return tool.run("/bin/busybox", "cat", path, options=["--root", root, "--ro"])

@@ -59,7 +59,7 @@ def environment():
 def native_session(path):
     busybox = shutil.which("busybox", path=path)
     if not busybox:
-        pytest.skip("busybox is not installed")
+        pytest.fail("busybox is not installed: run 'scripts/prerequisites test'")
     env = environment() | {"PS1": "${HOSTNAME%%.*}:$PWD# ", "HOSTNAME": "martlet.nest", "HISTFILE": "", "PATH": path}
     return Session([busybox, "sh"], env, "/tmp")  # a short prompt: lines must not wrap
 

@@ -171,6 +171,8 @@ static inline long rounds(void) { return env_number("GUEST_ROUNDS", 20000); }
 static inline long storm(void) { return env_number("GUEST_STORM", 500); }
 // Documented differences from native may ask these.
 static inline bool in_martlet(void) { return getenv("GUEST_IN_MARTLET") != NULL; }
+// Page 0 is mapped, and the processor has no protection key to hide it: docs/differences.md.
+static inline bool null_is_readable(void) { return getenv("GUEST_NULL_IS_READABLE") != NULL; }
 static inline bool without_mmu(void) {
   const char *mmu = getenv("GUEST_MMU");
   return mmu && !strcmp(mmu, "none");
