@@ -4,6 +4,7 @@
 struct machine_vcpu machine_vcpus[MACHINE_MAXIMUM_VCPUS] __attribute__((aligned(64)));
 struct machine_words machine_words_storage __attribute__((aligned(64)));
 uint8_t machine_low_page_classes[MACHINE_LOW_PAGES];
+uint8_t machine_low_chunk_classes[MACHINE_LOW_CHUNKS];
 _Static_assert(sizeof(struct machine_vcpu) % 64 == 0, "vCPUs share no cache line");
 _Static_assert(__builtin_offsetof(struct machine_carrier, stack_top) == 8, "entry.S");
 _Static_assert(__builtin_offsetof(struct machine_carrier, current) == 16, "machine.h");

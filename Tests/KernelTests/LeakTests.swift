@@ -15,6 +15,6 @@ import Testing
   #expect(seen != nil)
   try map.setFlags(0x12000, 0x14000) { _ in [.shared, .read] }
   try map.clear(0, 0x20000)
-  _ = map.takeDropped()
+  _ = map.dropped.take()
   #expect(seen == nil)
 }

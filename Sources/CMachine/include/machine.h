@@ -25,6 +25,16 @@ enum { MACHINE_GUEST = 0, MACHINE_KERNEL = 1, MACHINE_PARKED = 2, MACHINE_IDLE =
 // KICK: somebody wants something of the vCPU. SELF: its current thread has interrupted itself, and nothing else.
 enum { MACHINE_PENDING_KICK = 1, MACHINE_PENDING_SELF = 2 };
 
+/// The head of an arena: Arena.swift.
+struct machine_arena {
+  uint32_t live;                         // objects not freed; more while it is open
+  uint32_t used;                         // bytes, up to the next object
+  uint32_t end;                          // bytes, with the room for more
+  uint32_t made;                         // while it is open: objects made since then, less those freed
+  uint16_t free[MACHINE_SLAB_CLASSES];   // by class, where the first lies of those freed while it was open, in 16 bytes
+  uint16_t has_stack;
+};
+
 /// A processor of the guest machine. Shared memory; one cache line for what others touch.
 struct machine_vcpu {
   uint32_t pending;                      // MACHINE_PENDING_*: set by senders, then the holder is kicked; the idle futex word
@@ -33,10 +43,11 @@ struct machine_vcpu {
   int32_t host_cpu;                      // the host CPU that its carriers are pinned to; -1 none
   struct machine_carrier *carrier;       // the holder of the baton
   void *current;                         // the Thread it runs
-  uint64_t unused[4];
+  struct machine_arena *arena;           // what its thread allocates from just now; null: the slabs
+  int64_t slab_live;                     // objects allocated minus those freed on this vCPU
+  uint64_t unused[2];
   void *slab_free[MACHINE_SLAB_CLASSES];
   uint32_t slab_count[MACHINE_SLAB_CLASSES];   // objects on slab_free
-  int64_t slab_live[MACHINE_SLAB_CLASSES];     // allocated minus freed on this vCPU
   uint64_t quiescent;                    // RCU: passes of a quiescent state
   uint64_t padding[3];                   // to a whole number of cache lines
 };
@@ -82,8 +93,11 @@ struct machine_words {
   uint32_t work;                         // futex: workers wait while it is zero
 };
 extern struct machine_words machine_words_storage;
-#define MACHINE_LOW_PAGES 4096           // of the heap, whose slab classes lie here: Slab.swift
+// Of the heap, whose slab classes lie here: Slab.swift.
+#define MACHINE_LOW_PAGES 4096
+#define MACHINE_LOW_CHUNKS 4096
 extern uint8_t machine_low_page_classes[MACHINE_LOW_PAGES];
+extern uint8_t machine_low_chunk_classes[MACHINE_LOW_CHUNKS];
 
 #if defined(KERNEL_IMAGE)
 #define MACHINE_INLINE static inline __attribute__((always_inline))
@@ -158,6 +172,7 @@ MACHINE_INLINE void arch_store32(uint32_t *_Nonnull p, uint32_t v) { __atomic_st
 MACHINE_INLINE void arch_store_word(uint64_t *_Nonnull p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 MACHINE_INLINE void arch_release32(uint32_t *_Nonnull p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 MACHINE_INLINE void arch_or32(uint32_t *_Nonnull p, uint32_t v) { __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
+MACHINE_INLINE uint32_t arch_subtract32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_sub_fetch(p, v, __ATOMIC_SEQ_CST); }
 MACHINE_INLINE uint32_t arch_exchange32(uint32_t *_Nonnull p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
 MACHINE_INLINE _Bool arch_compare_exchange32(uint32_t *_Nonnull p, uint32_t e, uint32_t d) {
   return __atomic_compare_exchange_n(p, &e, d, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -183,11 +198,18 @@ MACHINE_INLINE uint32_t *_Nonnull machine_work(void) { return &machine_words_sto
 MACHINE_INLINE uint32_t *_Nonnull machine_stopped(void) { return &machine_words_storage.stopped; }
 MACHINE_INLINE uint32_t *_Nonnull machine_power_off(void) { return &machine_words_storage.power_off; }
 MACHINE_INLINE uint8_t *_Nonnull machine_low_page_class(uintptr_t page) { return &machine_low_page_classes[page]; }
+MACHINE_INLINE uint8_t *_Nonnull machine_low_chunk_class(uintptr_t chunk) { return &machine_low_chunk_classes[chunk]; }
 MACHINE_INLINE struct machine_vcpu *_Nonnull machine_vcpu_at(uint32_t id) { return &machine_vcpus[id % MACHINE_MAXIMUM_VCPUS]; }
-// A vCPU's slab lists as pointers: C arrays import as tuples.
+// Swift takes it that an allocation reads no memory: hence the barriers.
+MACHINE_INLINE void machine_set_arena(struct machine_vcpu *_Nonnull v, struct machine_arena *_Nullable arena) {
+  __asm__ volatile("" ::: "memory");
+  v->arena = arena;
+  __asm__ volatile("" ::: "memory");
+}
+// A vCPU's slab lists, and an arena's, as pointers: C arrays import as tuples.
 MACHINE_INLINE uintptr_t *_Nonnull machine_slab_free(struct machine_vcpu *_Nonnull v) { return (uintptr_t *)v->slab_free; }
+MACHINE_INLINE uint16_t *_Nonnull machine_arena_free(struct machine_arena *_Nonnull a) { return a->free; }
 MACHINE_INLINE uint32_t *_Nonnull machine_slab_count(struct machine_vcpu *_Nonnull v) { return v->slab_count; }
-MACHINE_INLINE int64_t *_Nonnull machine_slab_live(struct machine_vcpu *_Nonnull v) { return v->slab_live; }
 
 // Addresses of code and of the image's ends, as integers.
 #define MACHINE_ADDRESS(symbol) \

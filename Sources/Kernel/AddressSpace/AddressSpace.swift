@@ -122,16 +122,16 @@ public final class AddressSpace {
   /// Runs `body` with the lock held; files that lost their last area close after it is released.
   func withState<R>(_ body: (inout AddressSpaceState) throws(Errno) -> R) throws(Errno) -> R {
     // No `defer` here that consumes: the compiler lets what it took leak.
-    var dropped: [FileMapping] = []
+    var dropped: FileMapping?
     var failure: Errno?
     var result: R?
     if !hasAddressSpaces { sharedLayout.with { $0.lock.lock() } }
     state.withLock { state in
       do throws(Errno) { result = try body(&state) } catch { failure = error }
-      dropped = state.areas.takeDropped()
+      dropped = state.areas.dropped.take()
     }
     if !hasAddressSpaces { sharedLayout.with { $0.lock.unlock() } }
-    withExtendedLifetime(dropped) {}
+    DroppedMappings.release(dropped)
     if let failure { throw failure }
     guard let result else { throw .fault }  // it is there where nothing failed
     return result

@@ -35,7 +35,7 @@ public struct AreaMap: ~Copyable {
   private(set) var tree = AreaTree()
   public private(set) var totals = AreaTotals()
   /// Mappings that lost an area: their files may close, so the owner drops them once its lock is released.
-  var dropped: [FileMapping] = []
+  var dropped = DroppedMappings()
 
   public init() {}
 
@@ -73,7 +73,7 @@ public struct AreaMap: ~Copyable {
     totals.count(area, -1)
     if let mapping = area.mapping {
       mapping.detach()
-      dropped.append(mapping)
+      dropped.add(mapping)
     }
     return area
   }
@@ -171,13 +171,5 @@ public struct AreaMap: ~Copyable {
   /// All areas, away: for exec and exit.
   public mutating func clear() {
     while let area = tree.find(0) { remove(area.start) }
-  }
-
-  /// What must be dropped without the lock.
-  mutating func takeDropped() -> [FileMapping] {
-    if dropped.isEmpty { return [] }
-    let result = dropped
-    dropped = []
-    return result
   }
 }

@@ -25,6 +25,8 @@ public final class FileMapping: Listed {
   var wasWritable = false
   /// Areas that have it: under the address space's lock. At zero it leaves the list.
   private(set) var areas = 0
+  fileprivate var isDropped = false  // in `DroppedMappings`; both under the address space's lock
+  fileprivate var nextDropped: FileMapping?
 
   init(
     space: AddressSpace, file: File?, object: MappedObject, isWritable: Bool, attachment: SegmentAttachment? = nil
@@ -62,6 +64,43 @@ public final class FileMapping: Listed {
   func detach() {
     areas -= 1
     if areas == 0, let cached { cached.mappings.remove(self) }
+  }
+}
+
+/// Mappings that lost an area while the address space's lock is held: a chain.
+struct DroppedMappings: ~Copyable {
+  private var first: FileMapping?
+  init() { first = nil }
+
+  mutating func add(_ mapping: FileMapping) {
+    if mapping.isDropped { return }
+    mapping.isDropped = true
+    mapping.nextDropped = first
+    first = mapping
+  }
+
+  /// Empties it. Returns the chain of those that no area has any more: their files may close, so they are for `release`
+  /// once the lock is, and nobody else finds them.
+  mutating func take() -> FileMapping? {
+    var result: FileMapping?
+    while let mapping = first {
+      first = mapping.nextDropped
+      mapping.isDropped = false
+      mapping.nextDropped = nil
+      if mapping.areas == 0 {
+        mapping.nextDropped = result
+        result = mapping
+      }
+    }
+    return result
+  }
+
+  static func release(_ chain: FileMapping?) {
+    var at = chain
+    while let mapping = at {
+      at = mapping.nextDropped
+      mapping.nextDropped = nil
+    }
   }
 }
 

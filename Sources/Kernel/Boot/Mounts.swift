@@ -21,26 +21,29 @@ func prepareVFS() {
   MemoryDevices.register()
 }
 
-/// The root and what is mounted below it whatever it is.
+/// The root and what is mounted below it whatever it is. Where each path begins lies where every process has touched it.
 func mountRoot() throws(Errno) -> Path {
-  if let host = try HostMounts.root() {
-    let root = mounts.with { $0.setRoot(host) }
+  let host = try Arena.boot { () throws(Errno) in try HostMounts.root() }
+  if let host {
+    let root = Arena.boot { mounts.with { $0.setRoot(host) } }
     mountSystem(root)
-    try HostMounts.mountVolumes(root)
+    try Arena.boot { () throws(Errno) in try HostMounts.mountVolumes(root) }
     return root
   }
-  let tmpfs = Tmpfs()
-  tmpfs.source = ("tmpfs" as StaticString).bytes
-  let inode = TmpfsDirectory(tmpfs, mode: 0o755, uid: 0, gid: 0)
+  let inode = Arena.boot {
+    let tmpfs = Tmpfs()
+    tmpfs.source = ("tmpfs" as StaticString).bytes
+    return TmpfsDirectory(tmpfs, mode: 0o755, uid: 0, gid: 0)
+  }
   let header = bootBlock.header
   if header.rootDescriptor >= 0 && header.rootKind == UInt32(truncatingIfNeeded: MARTLET_ROOT_ARCHIVE) {
     let archive = try HostArchive(descriptor: header.rootDescriptor)
     try RootArchive.unpack(archive.bytes, into: inode)
     closeBootDescriptor(header.rootDescriptor)
   }
-  let root = mounts.with { $0.setRoot(Dentry(root: inode)) }
+  let root = Arena.boot { mounts.with { $0.setRoot(Dentry(root: inode)) } }
   mountSystem(root)
-  try HostMounts.mountVolumes(root)
+  try Arena.boot { () throws(Errno) in try HostMounts.mountVolumes(root) }
   return root
 }
 

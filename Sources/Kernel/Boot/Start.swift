@@ -5,8 +5,8 @@ import Machine
 /// The first kernel thread: what start_kernel is to Linux.
 public func startKernel() {
   Log.info("Martlet 6.12.0-martlet: \(Scheduler.processorCount) vCPUs, \(MemoryUsage.current.total >> 20) MiB")
-  prepareVFS()
-  GatheredObjects.use { Init.prepare() }  // every process touches the tree's lock and the numbers'
+  Arena.boot { prepareVFS() }
+  Arena.boot { Init.prepare() }  // every process touches the tree's lock and the numbers'
   prepareSignals()
   prepareIPC()
   prepareProcfs()

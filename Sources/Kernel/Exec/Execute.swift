@@ -31,7 +31,7 @@ extension Task {
   ) throws(Errno) {
     let file = try openExecutable(directory, path, flags)
     var strings = ExecArguments(stackLimit: memoryLimits.stack)
-    try strings.copyIn(arguments: arguments, environment: environment)
+    try withArena { () throws(Errno) in try strings.copyIn(arguments: arguments, environment: environment) }
     var request = ExecRequest(path: path, file: file, arguments: strings)
     if directory != AT_FDCWD && path.first != 47 {
       request.path = Array("/dev/fd/\(directory)".utf8)
@@ -44,7 +44,7 @@ extension Task {
   /// Implements execve(2) once the file is open. When it returns, the registers are the new program's. What it throws
   /// before the point of no return leaves the old program as it was; after it, the process is on its way to die.
   func execute(_ request: ExecRequest) throws(Errno) {
-    let plan = try planExec(request)
+    let plan = try withArena { () throws(Errno) in try planExec(request) }
     if !hasAddressSpaces && !plan.program.image.isMovable {
       Log.warning(
         "\(String(decoding: plan.path, as: UTF8.self)): not position-independent: it cannot run with mmu=none")
@@ -149,17 +149,17 @@ extension Task {
       old?.leave()
       if hasAddressSpaces { try home.space.unmapKept() }
     }
-    let new = AddressSpace(host: home.space, hook: process.hook)
+    let new = withArena { AddressSpace(host: home.space, hook: process.hook) }
     setAddressSpace(new)
     resetForExec(plan)
     new.kept = home.kept
-    try load(plan, new, home)
+    try withArena { () throws(Errno) in try load(plan, new, home) }
     new.kept = nil
   }
 
   /// What does not outlive execve(2).
   private func resetForExec(_ plan: ExecPlan) {
-    process.signals.resetForExec()
+    withArena { process.signals.resetForExec() }
     signals.resetForExec()
     process.noteExec(self, changedIdentity: plan.credentials.isSecure)
     setCredentials(plan.credentials.credentials)
@@ -172,7 +172,7 @@ extension Task {
       }
       table.with { $0.closeOnExec(self) }
     }
-    name = Self.commandName(plan.path)
+    name = withArena { Self.commandName(plan.path) }  // fork(2) shares it
     process.name = name
   }
 

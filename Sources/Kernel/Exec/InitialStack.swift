@@ -35,7 +35,10 @@ struct InitialStack {
     let random = platform - 16
     try UserPointer<UInt64>(random).copyOut(placement.secret)
 
-    space.auxiliary = auxiliary(random: random, name: nameAddress, platform: platform)
+    // All copies that fork(2) makes share it.
+    space.auxiliary = Thread.withCurrent { thread in
+      thread.withArena { auxiliary(random: random, name: nameAddress, platform: platform) }
+    }
     var words: [UInt] = []
     words.reserveCapacity(arguments.argumentCount + arguments.environmentCount + 3 + space.auxiliary.count)
     words.append(UInt(arguments.argumentCount))
@@ -61,6 +64,7 @@ struct InitialStack {
   private func auxiliary(random: UInt, name: UInt, platform: UInt) -> [UInt] {
     let host = HostAuxiliary.current
     var result: [UInt] = []
+    result.reserveCapacity(42)
     func add(_ key: Int32, _ value: UInt) {
       result.append(UInt(key))
       result.append(value)

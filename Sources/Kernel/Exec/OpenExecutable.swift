@@ -5,9 +5,13 @@ extension Task {
   /// Opens a file to run it: a regular file that `credentials` may execute, on a mount that allows it. `flags` are
   /// AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW. Errors: EACCES, ENOENT, ETXTBSY, ELOOP, and those of path_resolution(7).
   func openExecutable(_ directory: Int32, _ path: [UInt8], _ flags: Int32 = 0) throws(Errno) -> RunningFile {
-    if let file = try openCached(directory, path, follow: flags & AT_SYMLINK_NOFOLLOW == 0) {
-      return try RunningFile(file)
+    let known = try withArena { () throws(Errno) -> RunningFile? in
+      try openCached(directory, path, follow: flags & AT_SYMLINK_NOFOLLOW == 0).map { (f) throws(Errno) in
+        try RunningFile(f)
+      }
     }
+    if let known { return known }
+    Arena.leave()  // what is found stays known
     var walk: WalkFlags = flags & AT_SYMLINK_NOFOLLOW != 0 ? [] : .follow
     let found: Path
     if path.isEmpty && flags & AT_EMPTY_PATH != 0 {

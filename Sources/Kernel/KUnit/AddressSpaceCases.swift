@@ -147,7 +147,7 @@ func memoryFreed(_ k: KUnit) {
     var map = AreaMap()
     try map.add(area(m2))
     try map.clear(0, .max)
-    _ = map.takeDropped()
+    _ = map.dropped.take()
     k.expect(referenceCount(m2) == base, "map: \(referenceCount(m2) - base)")
     let before = liveObjects()
     for _ in 0..<100 {

@@ -12,6 +12,7 @@ let kunitCases: [KUnitCase] = [
   KUnitCase("machine/rcu-readers") { (k: KUnit) in rcuReaders(k) },
   KUnitCase("machine/rcu-synchronize") { (k: KUnit) in rcuSynchronize(k) },
   KUnitCase("machine/stop-barrier") { (k: KUnit) in stopBarrier(k) },
+  KUnitCase("machine/arenas") { (k: KUnit) in arenas(k) },
   KUnitCase("machine/cached-pages") { (k: KUnit) in cachedPages(k) },
   KUnitCase("machine/kernel-buffers") { (k: KUnit) in kernelBuffers(k) },
   KUnitCase("machine/identification") { (k: KUnit) in identification(k) },

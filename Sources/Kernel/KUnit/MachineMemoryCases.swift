@@ -152,3 +152,63 @@ func slabAcross(_ k: KUnit) {
   k.expect(grown <= 512 << 10, "memory grew by \(grown)")
   Thread.withCurrent { $0.affinity = .max }
 }
+
+private final class Small { var word = 7 }
+
+/// What is made in an arena lies together, whatever is freed meanwhile, and goes as a whole.
+func arenas(_ k: KUnit) {
+  func chunk(_ object: Small) -> UInt { Borrowed(object).identity >> 16 }
+  let before = liveObjects()
+  let charged = MemoryUsage.current.charged
+  var first: [Small] = [], second: [Small] = []
+  first.reserveCapacity(4000)
+  second.reserveCapacity(4)
+  Arena.new { for _ in 0..<4 { first.append(Small()) } }
+  Arena.new { for _ in 0..<4 { second.append(Small()) } }
+  k.expect(first.allSatisfy { chunk($0) == chunk(first[0]) }, "together")
+  k.expect(second.allSatisfy { chunk($0) == chunk(second[0]) && chunk($0) != chunk(first[0]) }, "apart from others")
+  let outside = Small()
+  k.expect(chunk(outside) != chunk(first[0]) && chunk(outside) != chunk(second[0]), "nothing else lies there")
+
+  // The room of what goes while it is open is used again: much more passes through than there is room for.
+  Arena.new {
+    let anchor = Small()
+    for i in 0..<10_000 {
+      var bytes: [UInt8] = []
+      for j in 0..<100 { bytes.append(UInt8(truncatingIfNeeded: i &+ j)) }  // grows: it is allocated anew, and freed
+      k.expect(bytes[99] == UInt8(truncatingIfNeeded: i &+ 99), "bytes are whole")
+    }
+    let last = Small()
+    k.expect(chunk(last) == chunk(anchor), "there is room yet")
+  }
+  // Where there is none, and for what is large, the rest comes from elsewhere.
+  Arena.new {
+    for i in 0..<3000 {
+      first.append(Small())
+      first[first.count - 1].word = i
+    }
+    let large = [UInt8](repeating: 1, count: 100_000)
+    k.expect(large[99_999] == 1, "a large one")
+  }
+  k.expect(first[4...].contains { chunk($0) != chunk(first[4]) }, "beyond the room")
+  for i in 0..<3000 { k.expect(first[4 + i].word == i, "objects are whole") }
+  // Sleeping closes it.
+  let queue = WaitQueue()
+  Arena.new {
+    let kept = Small()
+    _ = try? queue.wait(.killable, until: Deadline(nanoseconds: Clock.monotonic() + 1_000_000)) { false }
+    let later = Small()
+    k.expect(chunk(later) != chunk(kept), "not after a sleep")
+    Arena.new { k.expect(chunk(Small()) != chunk(kept), "another one") }
+  }
+  Arena.new { _ = try? queue.wait(.killable, until: Deadline(nanoseconds: Clock.monotonic() + 1_000_000)) { false } }
+  first = []
+  second = []
+  k.expect(liveObjects() - before < 8, "objects freed: \(liveObjects() - before)")
+  for _ in 0..<100 {
+    var objects: [Small] = []
+    Arena.new { for _ in 0..<10 { objects.append(Small()) } }
+    k.expect(objects.count == 10, "made")
+  }
+  k.expect(MemoryUsage.current.charged - charged < 2 << 20, "chunks serve again")
+}

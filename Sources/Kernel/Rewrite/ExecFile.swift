@@ -41,6 +41,7 @@ final class ExecFile {
 
   /// The image of `segment`, made where there is none. Nil: there is one of another segment, or no memory. May sleep.
   func image(of segment: Segment, _ file: File, isProgram: Bool = false) -> ExecImage? {
+    if image.borrowed == nil { Arena.leave() }
     if image.borrowed == nil, let new = try? ExecImage(file, self, segment, isProgram: isProgram),
       image.set(new) == Borrowed(new)
     {
@@ -80,6 +81,7 @@ final class ExecFile {
     guard inode.isRegular else { return nil }
     let known = execFiles.with { $0.lock.withLock { _ in inode.execFile } }
     if let known, known.isCurrent(inode) { return known }
+    Arena.leave()
     let new = ExecFile(file)
     let old = execFiles.with { files in
       files.lock.withLock { _ in

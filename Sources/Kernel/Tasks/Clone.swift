@@ -55,7 +55,11 @@ extension Task {
     let id = try pids.with { (pids) throws(Errno) in try pids.allocate() }
     let child: Task
     do throws(Errno) {
-      child = try makeChild(id, request)
+      if request.has(CLONE_THREAD) {
+        child = try makeChild(id, request)
+      } else {
+        child = try Arena.new { () throws(Errno) in try makeChild(id, request) }
+      }
     } catch {
       pids.with { $0.free(id) }
       throw error
@@ -79,7 +83,7 @@ extension Task {
     if request.has(CLONE_PARENT_SETTID) {
       try? UserPointer<Int32>(request.parentTid).copyOut(Int32(truncatingIfNeeded: id))
     }
-    let completion = request.has(CLONE_VFORK) ? Completion() : nil
+    let completion = request.has(CLONE_VFORK) ? child.withArena { Completion() } : nil
     child.vfork = completion
     processTree.with { _ = $0.forks.add(1, ordering: .relaxed) }
     Scheduler.start(child)
@@ -157,7 +161,7 @@ extension Task {
         child.setAddressSpace(mine)
         child.prepareToStart(in: space)
       } else {
-        let copy = try mine.fork()
+        let copy = try mine.fork(for: child)
         child.setAddressSpace(copy)
         child.prepareToStart(in: copy.space)
       }

@@ -45,13 +45,16 @@ public final class Init {
       credentials: Credentials(), files: nil, fileSystem: FileSystemContext(root: root, directory: root),
       addressSpace: nil)
     initTask.name = first.name
-    GatheredObjects.giveBack()  // process 1, which sees no guest, has done without
-    let second = try makeLeader(name: "martlet")
-    second.exitSignal = SIGCHLD
-    let commandTask = try Task(
-      id: second.id, process: second, space: HostSpace.root, isGuest: true, signals: TaskSignals(),
-      credentials: Credentials(), files: FileTable(), fileSystem: FileSystemContext(root: root, directory: root),
-      addressSpace: nil)
+    let commandTask = try Arena.boot { () throws(Errno) in
+      let second = try makeLeader(name: "martlet")
+      second.exitSignal = SIGCHLD
+      return try Task(
+        id: second.id, process: second, space: HostSpace.root, isGuest: true, signals: TaskSignals(),
+        credentials: Credentials(), files: FileTable(), fileSystem: FileSystemContext(root: root, directory: root),
+        addressSpace: nil)
+    }
+    Arena.endBoot()
+    let second = commandTask.process
     commandTask.name = second.name
     initProcess.set(first)
     let state = Init(process: first, command: second)

@@ -90,17 +90,15 @@ private func mapKernelMemory() -> UInt {
 
 /// On the first carrier's park stack: everything up to the second thread.
 private func bootOnStack(_ unused: UnsafeMutableRawPointer?) {
-  GatheredObjects.take()
   readBootBlock()
-  prepareVectorState()
+  Arena.boot { prepareVectorState() }
   unsafe bootTime = bootBlock.header.started != 0 ? bootBlock.header.started : Clock.monotonic()
   unsafe logRing = slabAllocate(UInt(Log.capacity), 16)
   Symbols.map(bootBlock.header.symbolsDescriptor)
   raiseLimits()
   HostVDSO.prepare()
   leaveInitialStack()
-  makeProcessors()
-  GatheredObjects.setAside()
+  Arena.boot { makeProcessors() }
   installHostSignals()
   unsafe setSignalStack(arch_carrier())
   IOThread.prepare()
@@ -192,7 +190,7 @@ private final class StartThread: Thread {
 /// vCPU 0, as which it has run so far.
 private func startThreads() {
   queueFirstThread()
-  GatheredObjects.use { SpaceMaker.stock() }
+  Arena.boot { SpaceMaker.stock() }
   for id in 0..<Processor.count {
     let carrier = unsafe CarrierSlots.take().unsafelyUnwrapped
     let vcpu = unsafe machine_vcpu_at(UInt32(id))

@@ -56,8 +56,7 @@ enum SpaceMaker {
         unsafe space.adopt(carrier)
         space.hostProcess = Int32(truncatingIfNeeded: result)
         if SpaceTable.insert(space) {
-          unsafe pooledSpaces.append(space)  // with the count that `stock` made
-          unsafe pooledCount &+= 1
+          SpacePool.append(space)  // with the count that `stock` made
         } else {
           space.freeCarriers()
           Posts.release(blank)

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// All fields are under the scheduler's lock, but those that never change.
 public final class HostSpace: Listed {
-  public var link = Link<HostSpace>()  // the pool's list
+  public var link = Link<HostSpace>()  // of `blankSpaces`, of `postedSpaces`
   var hostProcess: Int32 = 0  // 0 until its process is known
   var carriers: UnsafeMutablePointer<machine_carrier>?  // a chain through `next`
   var carrierCount = 0  // host threads that have not left

@@ -50,6 +50,7 @@ public enum Scheduler {
 
   /// Ends the current thread. Its stack is left for good; the next thread on this vCPU drops it.
   public static func exit() -> Never {
+    Arena.leave()
     Thread.withCurrent { thread in
       lock()
       thread.stateWord.store(ThreadState.dead.rawValue, ordering: .sequentiallyConsistent)
@@ -62,6 +63,8 @@ public enum Scheduler {
   /// Sleeps until woken or the deadline, where `prepareToSleep` said so and no wake-up came since.
   public static func sleep(until deadline: Deadline) {
     mightSleep()
+    Arena.leave()
+    Posts.drain()  // not in whoever is switched to, who may be new and have touched little
     Thread.withCurrent { thread in
       if !deadline.isNever { thread.sleepTimer.start(deadline) }
       lock()
@@ -78,6 +81,7 @@ public enum Scheduler {
   /// Gives others their turn, where there are any: sched_yield(2), and the end of a time slice.
   public static func yield() {
     mightSleep()
+    Arena.leave()
     lock()
     switchAway()
   }

@@ -7,44 +7,56 @@ import Synchronization
 public enum SpacePool {
   static var target: Int { 4 }
   /// With those in which something stays.
-  public static var capacity: Int { 12 }
+  public static var capacity: Int { 12 }  // as `pooledSpaces`
 
   /// One with nothing in it, else the one that has been there longest.
   static func take() -> HostSpace? {
-    var found = unsafe pooledSpaces.first
-    while let space = found, space.with({ $0.label }) != 0 { found = unsafe after(space) }
-    return unsafe (found ?? pooledSpaces.first).map { take($0) }
+    if unsafe pooledCount == 0 { return nil }
+    return take(at: index(label: 0) ?? 0)
   }
-  static func take(label: UInt64) -> HostSpace? {
-    var found = unsafe pooledSpaces.first
-    while let space = found, space.with({ $0.label }) != label { found = unsafe after(space) }
-    return found.map { take($0) }
+  static func take(label: UInt64) -> HostSpace? { index(label: label).map { take(at: $0) } }
+
+  private static func index(label: UInt64) -> Int? {
+    for i in 0..<(unsafe pooledCount) where unsafe pooledLabels[i] == label { return i }
+    return nil
   }
-  @unsafe private static func after(_ space: Borrowed<HostSpace>) -> Borrowed<HostSpace>? {
-    unsafe space.with { unsafe pooledSpaces.after($0) }
-  }
-  private static func take(_ found: Borrowed<HostSpace>) -> HostSpace {
+  /// Its count, the pool's, goes to the caller.
+  private static func take(at i: Int) -> HostSpace {
+    let found = unsafe pooledSpaces[i].unsafelyUnwrapped
+    remove(at: i)
     let space = found.object
-    unsafe pooledSpaces.remove(space)
-    unsafe pooledCount &-= 1
     found.release()
     space.isWiped = false
     return space
   }
+  private static func remove(at i: Int) {
+    unsafe pooledCount &-= 1
+    for at in i..<(unsafe pooledCount) {
+      unsafe pooledSpaces[at] = pooledSpaces[at &+ 1]
+      unsafe pooledLabels[at] = pooledLabels[at &+ 1]
+    }
+    unsafe pooledSpaces[pooledCount] = nil
+  }
+  /// With a count of the pool's.
+  static func append(_ space: HostSpace) {
+    unsafe pooledSpaces[pooledCount] = Borrowed(space)
+    unsafe pooledLabels[pooledCount] = space.label
+    unsafe pooledCount &+= 1
+  }
+
   /// Whether one that is wiped now may find room; a guess, without the lock.
   static var hasRoom: Bool { unsafe pooledCount < target }
   /// Takes a wiped space in. Returns false where there are enough. One in which something stays takes the place of the
   /// one that has been there longest.
   static func put(_ space: HostSpace) -> Bool {
     if unsafe pooledCount >= (space.label == 0 ? target : capacity) {
-      guard space.label != 0, let oldest = unsafe pooledSpaces.popFirst() else { return false }
-      unsafe pooledCount &-= 1
+      guard space.label != 0, let oldest = unsafe pooledSpaces[0] else { return false }
+      remove(at: 0)
       oldest.with { $0.end() }
       oldest.release()  // the table has a count too
     }
-    Borrowed(space).retain()  // the pool's own
-    unsafe pooledSpaces.append(space)
-    unsafe pooledCount &+= 1
+    Borrowed(space).retain()
+    append(space)
     if waitingForSpaces.load(ordering: .sequentiallyConsistent) != 0 {
       // The waiters' queue ranks below the scheduler's lock, which is held: root's main thread wakes them.
       unsafe arch_store32(machine_space_requests(), 1)
@@ -54,16 +66,17 @@ public enum SpacePool {
   }
   /// After its process died.
   static func forget(_ space: HostSpace) {
-    var isPooled = false
-    unsafe pooledSpaces.forEach { if $0 === space { isPooled = true } }
-    guard isPooled else { return }
-    unsafe pooledSpaces.remove(space)
-    unsafe pooledCount &-= 1
-    Borrowed(space).release()
+    for i in 0..<(unsafe pooledCount) where unsafe pooledSpaces[i].map({ $0 == space }) == true {
+      remove(at: i)
+      Borrowed(space).release()
+      return
+    }
   }
 }
-nonisolated(unsafe) var pooledSpaces = IntrusiveList<HostSpace>()
-nonisolated(unsafe) var pooledCount = 0
+// Beside each other: who looks for one by its label touches no other.
+nonisolated(unsafe) private var pooledSpaces: InlineArray<12, Borrowed<HostSpace>?> = InlineArray(repeating: nil)
+nonisolated(unsafe) private var pooledLabels: InlineArray<12, UInt64> = InlineArray(repeating: 0)
+nonisolated(unsafe) private(set) var pooledCount = 0
 nonisolated(unsafe) var spaceWaiters: WaitQueue! = nil  // SAFETY: written at boot
 
 /// Every living space by its host process, for the reaper: chains, each member with a count of the table's own.
@@ -138,11 +151,10 @@ extension HostSpace {
     return found.unsafelyUnwrapped
   }
 
-  /// Copies the address space that the caller runs in to a new process (the host's fork); `child`, whose frame and state
-  /// are set up, will run there. The caller holds the lock that keeps its mappings as they are.
-  /// Errors: EAGAIN, ENOMEM.
-  public static func fork() throws(Errno) -> HostSpace {
-    let space = HostSpace(isRoot: false)
+  /// Copies the address space that the caller runs in to a new process (the host's fork); `child` will run there. The
+  /// caller holds the lock that keeps its mappings as they are. Errors: EAGAIN, ENOMEM.
+  public static func fork(for child: Thread) throws(Errno) -> HostSpace {
+    let space = child.withArena { HostSpace(isRoot: false) }
     Scheduler.lock()
     let carrier = CarrierSlots.take()
     Scheduler.unlock()
@@ -268,6 +280,7 @@ extension Scheduler {
   /// Hops to `space`, which keeps the home's count. Returns false where it is dead.
   fileprivate static func visit(_ space: HostSpace) -> Bool {
     let current = Thread.current
+    Arena.leave()
     return current.with { thread in
       lock()
       if space.isDead || space.isDying {
@@ -283,6 +296,7 @@ extension Scheduler {
   }
   fileprivate static func goHome(_ home: HostSpace) {
     let current = Thread.current
+    Arena.leave()
     current.with { thread in
       lock()
       thread.space.remove(thread)

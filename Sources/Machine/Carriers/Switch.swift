@@ -2,8 +2,8 @@ import CMachine
 import Synchronization
 
 extension Scheduler {
-  /// Switches from the current thread to the next. The lock is held on the way in and released on the way out, which is
-  /// on another carrier, perhaps on another vCPU, whenever this thread runs again.
+  /// Switches from the current thread to the next; no arena is open. The lock is held on the way in and released on the way
+  /// out, which is on another carrier, perhaps on another vCPU, whenever this thread runs again.
   static func switchAway() {
     let current = Thread.current
     let next = Processor.withCurrent { processor in current.with { leave($0, processor) } }
@@ -27,6 +27,7 @@ extension Scheduler {
   /// nobody is left in it.
   public static func move(to space: HostSpace) {
     mightSleep()
+    Arena.leave()
     let current = Thread.current
     current.with { thread in
       if thread.space === space { return }
@@ -37,7 +38,7 @@ extension Scheduler {
     }
   }
 
-  /// To a carrier of the current thread's space, which has just changed. The lock is held and released.
+  /// To a carrier of the current thread's space, which has just changed. No arena is open. The lock is held and released.
   static func hop(_ current: Borrowed<Thread>) {
     current.with { thread in
       save(thread)
@@ -149,7 +150,6 @@ extension Scheduler {
     }
     unlock()
     dead?.release()
-    Posts.drain()
     drainRCU(current)
     MemorySampling.noteActivity()
     if tick != .max { Timers.arm(tick) }

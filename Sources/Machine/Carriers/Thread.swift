@@ -16,6 +16,8 @@ public enum ThreadState: UInt32, Sendable {
 open class Thread: Listed {
   public final var link = Link<Thread>()  // run queue; under the scheduler's lock
   let stack: KernelStack
+  /// What it lies in itself, if it was made so.
+  private final let arena: UnsafeMutablePointer<machine_arena>?
   final var savedStack: UInt64 = 0  // while it does not run: under the scheduler's lock
   public final var threadPointer: UInt64 = 0  // FS base, while it does not run
   private final let ownedVectors: OwnedOptional<VectorState>
@@ -55,6 +57,7 @@ open class Thread: Listed {
 
   public init(space: HostSpace, isGuest: Bool) throws(Errno) {
     self.space = space
+    unsafe arena = arch_vcpu().pointee.arena
     stack = try KernelStack()
     ownedVectors = OwnedOptional(isGuest ? try VectorState() : nil)
     sleepTimer = SleepTimer()
@@ -80,6 +83,12 @@ open class Thread: Listed {
   open func guestFault() {}
   /// An oops ended what this thread did: it must die now, on its own stack from the top. Does not return.
   open func dieOfOops() {}
+
+  /// Runs `body` with the arena open in which the thread lies, if it lies in one. Nobody else does so meanwhile: the thread
+  /// is the caller or has not started.
+  public final func withArena<R: ~Copyable, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+    try unsafe Arena.use(arena, body)
+  }
 
   // MARK: the current thread
 
@@ -169,7 +178,7 @@ struct KernelStack: ~Copyable {
   static var size: UInt { 32768 }
   let base: UnsafeMutableRawPointer
   init() throws(Errno) {
-    guard let memory = unsafe slabAllocate(Self.size, 16) else { throw .noMemory }
+    guard let memory = unsafe Arena.allocateStack() ?? slabAllocate(Self.size, 16) else { throw .noMemory }
     unsafe base = memory
     unsafe base.storeBytes(of: Self.canary, as: UInt64.self)
   }

@@ -5,6 +5,7 @@ import Synchronization
 /// Kernel memory: one sparse memfd, mapped shared at one address in every host process (docs/address-map.md).
 ///
 ///     0        the image's .data and .bss
+///     24 MiB   a byte for each chunk of the heap: its slab class
 ///     32 MiB   the lengths of large runs, in chunks
 ///     64 MiB   carriers' slots
 ///     2 GiB    a byte for each page of the heap: its slab class
@@ -14,6 +15,7 @@ enum KernelMemory {
   static var chunkShift: UInt { 16 }
   static var chunkSize: UInt { 1 << 16 }
   nonisolated(unsafe) static var size: UInt = 1 << 44  // SAFETY: written at boot
+  static var chunkMap: UInt { base + 24 << 20 }
   static var runLengths: UInt { base + 32 << 20 }
   static var slots: UInt { base + 64 << 20 }
   static var slotCount: UInt { 16384 }

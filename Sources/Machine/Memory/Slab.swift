@@ -3,21 +3,22 @@ import CMachine
 import Synchronization
 
 // The allocator: slabs by size class, cut from 64 KiB chunks, with a free list for each vCPU and a depot behind them for
-// what is freed elsewhere than it is allocated. A page has objects of one class, a chunk pages of any. Usable before
-// anything else.
+// what is freed elsewhere than it is allocated. A page has objects of one class; a chunk has such pages, or larger objects
+// of one class. Usable before anything else.
 // The baton serialises a vCPU's list: only its holder runs kernel code, and the kernel is not preempted. Service threads
 // allocate nothing.
 
 // 16-byte steps to 256 (classes 0…15), then powers of two to 32 KiB (16…22). 16, 80, 112 and 144 to 192 are of a larger
-// class: fewer pages have all of a process.
-private var classCount: Int { 23 }
-@inline(__always) private func slabClass(_ size: UInt) -> Int {
+// class: fewer pages have all of a process. The last class is arenas, a chunk each.
+private var classCount: Int { 24 }
+private var arenas: Int { 23 }
+@inline(__always) func slabClass(_ size: UInt) -> Int {
   if size > 256 { return 16 &+ (64 &- (size &- 1).leadingZeroBitCount) &- 9 }
   if size > 128 && size <= 208 { return 12 }
   let c = Int((max(size, 1) &+ 15) &>> 4) &- 1
   return c &+ (0b101_0001 &>> c) & 1
 }
-@inline(__always) private func slabSize(_ c: Int) -> UInt { c < 16 ? UInt(c &+ 1) &<< 4 : 512 &<< UInt(c &- 16) }
+@inline(__always) func slabSize(_ c: Int) -> UInt { c < 16 ? UInt(c &+ 1) &<< 4 : 512 &<< UInt(c &- 16) }
 
 private let largeRun: UInt8 = 255
 /// Objects that move between a vCPU and the depot at once.
@@ -38,11 +39,23 @@ nonisolated(unsafe) private var depot = Depot()
   // SAFETY: an address within the heap, which is mapped whole.
   unsafe UnsafeMutablePointer(bitPattern: address).unsafelyUnwrapped
 }
-/// 1 + the class of the objects in a page, or `largeRun` at a large one's start. The first pages' lie with the hot data.
+/// Of a chunk: 1 + the class of all its objects, or `largeRun` where a large one begins, or 0 for pages of their own
+/// classes. The first ones' lie with the hot data.
+@inline(__always) private func chunkClass(_ address: UInt) -> UnsafeMutablePointer<UInt8> {
+  let chunk = (address &- KernelMemory.heap) &>> KernelMemory.chunkShift
+  if chunk < UInt(MACHINE_LOW_CHUNKS) { return unsafe machine_low_chunk_class(chunk) }
+  return unsafe UnsafeMutablePointer(bitPattern: KernelMemory.chunkMap &+ chunk).unsafelyUnwrapped
+}
+/// 1 + the class of the objects in a page, likewise.
 @inline(__always) private func pageClass(_ address: UInt) -> UnsafeMutablePointer<UInt8> {
   let page = (address &- KernelMemory.heap) &>> 12
   if page < UInt(MACHINE_LOW_PAGES) { return unsafe machine_low_page_class(page) }
   return unsafe UnsafeMutablePointer(bitPattern: KernelMemory.pageMap &+ page).unsafelyUnwrapped
+}
+/// An allocated object's class.
+@inline(__always) private func objectClass(_ address: UInt) -> Int {
+  let c = unsafe chunkClass(address).pointee
+  return Int(unsafe c != 0 ? c : pageClass(address).pointee) &- 1
 }
 @inline(__always) private func runLength(_ address: UInt) -> UnsafeMutablePointer<UInt32> {
   unsafe UnsafeMutablePointer(
@@ -65,8 +78,8 @@ private func unlockDepot() {
   lockReleased(.allocator)
 }
 
-/// `count` chunks in a row, charged; nil past the bound. The depot's lock is held.
-private func takeRun(_ count: UInt) -> UInt? {
+/// `count` chunks in a row, charged; nil past the bound. `chunkClass` says what of. The depot's lock is held.
+private func takeRun(_ count: UInt, _ class: UInt8) -> UInt? {
   guard KernelMemory.charge(Int(count << KernelMemory.chunkShift)) else { return nil }
   let bucket = count < 64 ? Int(count) : 0
   var link: UnsafeMutablePointer<UInt>?
@@ -79,6 +92,7 @@ private func takeRun(_ count: UInt) -> UInt? {
         unsafe depot.runs[bucket] = word(at).pointee
       }
       unsafe runLength(at).pointee = UInt32(count)
+      unsafe chunkClass(at).pointee = `class`
       return at
     }
     unsafe link = word(at)
@@ -92,63 +106,99 @@ private func takeRun(_ count: UInt) -> UInt? {
   }
   unsafe depot.heapEnd = end
   unsafe runLength(result).pointee = UInt32(count)
+  unsafe chunkClass(result).pointee = `class`
   return result
 }
 
 /// Memory of `size` bytes at an alignment of 16, or of `align` where that is a larger power of two; not zeroed.
 func slabAllocate(_ size: UInt, _ align: UInt) -> UnsafeMutableRawPointer? {
+  let vcpu = unsafe arch_vcpu()
+  if let arena = unsafe vcpu.pointee.arena, let object = unsafe Arena.allocate(arena, size, align) {
+    unsafe vcpu.pointee.slab_live &+= 1
+    return unsafe object
+  }
   var size = size
   if align > 16 {
     size = max(size, align)
     size = size <= 1 ? 1 : 1 &<< (64 &- UInt((size &- 1).leadingZeroBitCount))
   }
   if size > 32768 { return unsafe allocateLarge(size) }
+  return unsafe take(slabClass(size))
+}
+
+@inline(__always) private func take(_ c: Int) -> UnsafeMutableRawPointer? {
   let vcpu = unsafe arch_vcpu()
-  let c = slabClass(size)
   return unsafe withUnsafeMutablePointer(to: &vcpu.pointee) { v in
     let slot = unsafe freeSlot(v, c)
     if unsafe slot.pointee == 0 && !refill(v, c) { return nil }
     let found = unsafe slot.pointee
     unsafe slot.pointee = word(found).pointee
     unsafe countSlot(v, c).pointee &-= 1
-    unsafe liveSlot(v, c).pointee &+= 1
+    unsafe v.pointee.slab_live &+= 1
     return unsafe UnsafeMutableRawPointer(bitPattern: found)
   }
 }
 
 func slabFree(_ pointer: UnsafeMutableRawPointer) {
   let address = UInt(bitPattern: pointer)
-  let c = unsafe pageClass(address).pointee
-  if c == largeRun {
+  let c = objectClass(address)
+  if c < arenas {
+    put(c, address)
+  } else if c == arenas {
+    unsafe arch_vcpu().pointee.slab_live &-= 1
+    Arena.release(address)
+  } else {
     unsafe freeLarge(address)
-    return
   }
-  let index = Int(c) &- 1
-  let vcpu = unsafe arch_vcpu()
-  unsafe word(address).pointee = freeSlot(vcpu, index).pointee
-  unsafe freeSlot(vcpu, index).pointee = address
-  unsafe liveSlot(vcpu, index).pointee &-= 1
-  unsafe countSlot(vcpu, index).pointee &+= 1
-  if unsafe countSlot(vcpu, index).pointee >= 4 &* batch(index) { unsafe stow(vcpu, index) }
 }
 
+@inline(__always) private func put(_ c: Int, _ address: UInt) {
+  let vcpu = unsafe arch_vcpu()
+  unsafe word(address).pointee = freeSlot(vcpu, c).pointee
+  unsafe freeSlot(vcpu, c).pointee = address
+  unsafe vcpu.pointee.slab_live &-= 1
+  unsafe countSlot(vcpu, c).pointee &+= 1
+  if unsafe countSlot(vcpu, c).pointee >= 4 &* batch(c) { unsafe stow(vcpu, c) }
+}
+
+/// A chunk for an arena; nil past the bound.
+func slabTakeArena() -> UnsafeMutablePointer<machine_arena>? {
+  unsafe take(arenas)?.assumingMemoryBound(to: machine_arena.self)
+}
+func slabPutArena(_ arena: UnsafeMutablePointer<machine_arena>) { put(arenas, UInt(bitPattern: arena)) }
+/// Boot's arena, which stays; the rest of its chunk is for `slabShareBootArena`.
+func slabTakeBootArena() -> UnsafeMutablePointer<machine_arena>? {
+  lockDepot()
+  defer { unlockDepot() }
+  guard let chunk = takeRun(1, 0) else { return nil }
+  unsafe pageClass(chunk).update(repeating: UInt8(arenas &+ 1), count: Int(bootArenaSize >> 12))
+  return unsafe UnsafeMutablePointer(bitPattern: chunk)
+}
+/// The calling vCPU gets the chunk's other pages, before all that it has.
+func slabShareBootArena(_ arena: UnsafeMutablePointer<machine_arena>) {
+  let sizes: InlineArray<8, UInt> = [32, 48, 64, 96, 128, 208, 512, 2048]
+  var at = UInt(bitPattern: arena) &+ UInt(bootArenaSize)
+  for i in sizes.indices {
+    unsafe cut(arch_vcpu(), slabClass(sizes[i]), at, 4096)
+    at &+= 4096
+  }
+}
 /// Bytes that the caller may use at `pointer`.
 func slabUsableSize(_ pointer: UnsafeMutableRawPointer) -> UInt {
   let address = UInt(bitPattern: pointer)
-  let c = unsafe pageClass(address).pointee
-  return c == largeRun ? UInt(unsafe runLength(address).pointee) << KernelMemory.chunkShift : slabSize(Int(c) - 1)
+  let c = objectClass(address)
+  if c < arenas { return slabSize(c) }
+  return c == arenas ? Arena.size(address) : UInt(unsafe runLength(address).pointee) << KernelMemory.chunkShift
 }
 
 /// Objects allocated and not freed, over all vCPUs: for tests of leaks.
 public func liveObjects() -> Int {
   var total: Int64 = 0
-  for id in 0..<Processor.count {
-    for c in 0..<classCount { total &+= unsafe liveSlot(machine_vcpu_at(UInt32(id)), c).pointee }
-  }
+  for id in 0..<Processor.count { total &+= unsafe machine_vcpu_at(UInt32(id)).pointee.slab_live }
   return Int(total)
 }
 
-// SAFETY of the three: arrays in the vCPU's block, with an index below the class count.
+// SAFETY of the two: arrays in the vCPU's block, with an index below the class count.
 @inline(__always) private func freeSlot(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) -> UnsafeMutablePointer<UInt>
 {
   unsafe machine_slab_free(v).advanced(by: c)
@@ -157,11 +207,6 @@ public func liveObjects() -> Int {
   UInt32
 > {
   unsafe machine_slab_count(v).advanced(by: c)
-}
-@inline(__always) private func liveSlot(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) -> UnsafeMutablePointer<
-  Int64
-> {
-  unsafe machine_slab_live(v).advanced(by: c)
 }
 
 /// Gives the vCPU a batch from the depot, else a page's worth of fresh objects: what is not used is not touched.
@@ -179,7 +224,7 @@ public func liveObjects() -> Int {
   let cursor = size <= 4096 ? 0 : c
   var start = unsafe depot.cursor[cursor]
   if start & 65535 == 0 {
-    guard let chunk = takeRun(1) else { return false }
+    guard let chunk = takeRun(1, cursor == 0 ? 0 : UInt8(c &+ 1)) else { return false }
     start = chunk
   }
   let count = max(size, 4096)
@@ -191,7 +236,7 @@ public func liveObjects() -> Int {
 /// Puts `count` bytes of fresh objects at the head of a vCPU's list.
 private func cut(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int, _ start: UInt, _ count: UInt) {
   let size = slabSize(c)
-  unsafe pageClass(start).update(repeating: UInt8(c &+ 1), count: Int(count &>> 12))
+  if size <= 4096 { unsafe pageClass(start).pointee = UInt8(c &+ 1) }
   var at = start &+ count / size &* size
   while at > start {
     at &-= size
@@ -200,59 +245,6 @@ private func cut(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int, _ start: UIn
     unsafe countSlot(v, c).pointee &+= 1
   }
 }
-
-/// Objects for what a few processes consist of, from one chunk, which one fault maps in a new host process
-/// (docs/memory.md). What boot makes first, and every process uses, lies there too.
-public enum GatheredObjects {
-  /// The first allocation of all: the vCPU gets them.
-  static func take() {
-    lockDepot()
-    defer { unlockDepot() }
-    guard var start = takeRun(1) else { return }
-    let vcpu = unsafe arch_vcpu()
-    let parts: InlineArray<10, (size: UInt, pages: UInt)> = [
-      (32, 1), (48, 1), (64, 1), (96, 1), (128, 2), (208, 1), (512, 2), (1024, 1), (2048, 2), (4096, 4),
-    ]
-    for i in parts.indices {
-      let count = parts[i].pages &<< 12
-      unsafe cut(vcpu, slabClass(parts[i].size), start, count)
-      start &+= count
-    }
-  }
-  /// What is left of them waits for `giveBack`.
-  static func setAside() {
-    let vcpu = unsafe arch_vcpu()
-    for c in 0..<classCount {
-      unsafe asideLists[c] = freeSlot(vcpu, c).pointee
-      unsafe asideCounts[c] = countSlot(vcpu, c).pointee
-      unsafe freeSlot(vcpu, c).pointee = 0
-      unsafe countSlot(vcpu, c).pointee = 0
-    }
-  }
-  /// For what `body` makes at boot.
-  public static func use(_ body: () -> Void) {
-    giveBack()
-    body()
-    setAside()
-  }
-  /// To the vCPU that calls it, before all that it has.
-  public static func giveBack() {
-    let vcpu = unsafe arch_vcpu()
-    for c in 0..<classCount {
-      let first = unsafe asideLists[c]
-      if first == 0 { continue }
-      var last = first
-      while unsafe word(last).pointee != 0 { unsafe last = word(last).pointee }
-      unsafe word(last).pointee = freeSlot(vcpu, c).pointee
-      unsafe freeSlot(vcpu, c).pointee = first
-      unsafe countSlot(vcpu, c).pointee &+= asideCounts[c]
-      unsafe asideLists[c] = 0
-    }
-  }
-}
-// SAFETY: boot alone has them.
-nonisolated(unsafe) private var asideLists: InlineArray<24, UInt> = InlineArray(repeating: 0)
-nonisolated(unsafe) private var asideCounts: InlineArray<24, UInt32> = InlineArray(repeating: 0)
 
 /// Moves one batch of a vCPU that frees more than it allocates to the depot.
 @inline(never) private func stow(_ v: UnsafeMutablePointer<machine_vcpu>, _ c: Int) {
@@ -272,8 +264,7 @@ nonisolated(unsafe) private var asideCounts: InlineArray<24, UInt32> = InlineArr
   guard size < 1 << 38 else { return nil }
   lockDepot()
   defer { unlockDepot() }
-  guard let run = takeRun((size &+ 65535) &>> 16) else { return nil }
-  unsafe pageClass(run).pointee = largeRun
+  guard let run = takeRun((size &+ 65535) &>> 16, largeRun) else { return nil }
   return unsafe UnsafeMutableRawPointer(bitPattern: run)
 }
 

@@ -1,4 +1,5 @@
 // Behaves as told, for the tests of the tool itself: `behave @null`, `behave @take 5`, …
+#include <alloca.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -41,21 +42,13 @@ HELPER(flags) {
   return 0;
 }
 
-// For each line of its input: N children, one after the other, that end at once ('f'), or run a program first ('e' after a
-// fork, 'v' after a vfork). Before that it has M sleeping children.
-HELPER(children) {
+// For each line of its input: `count` children, one after the other, that end at once ('f'), or run a program first ('e'
+// after a fork, 'v' after a vfork).
+__attribute__((noinline)) static int have_children(char how, int count, char *self) {
   extern char **environ;
-  char how = *argv[2], line[16], *program[] = {argv[0], "@exit", "0", NULL};
-  int count = atoi(argv[3]);
-  volatile int i;
-  for (i = 0; i < atoi(argv[4]); i++) {
-    if (SYS(fork()) == 0) {
-      for (;;) pause();
-    }
-  }
-  say("ready\n");
+  char line[16], *program[] = {self, "@exit", "0", NULL};
   while (read(0, line, sizeof line) > 0) {
-    for (i = 0; i < count; i++) {
+    for (volatile int i = 0; i < count; i++) {
       pid_t child = SYS(how == 'v' ? vfork() : fork());
       if (child == 0) {
         if (how != 'f') execve(check_self, program, environ);
@@ -66,6 +59,25 @@ HELPER(children) {
     say("done\n");
   }
   return 0;
+}
+// HOW COUNT SLEEPING FILES: the same with so many sleeping children and files around.
+HELPER(children) {
+  for (int i = 0; i < atoi(argv[4]); i++) {
+    if (SYS(fork()) == 0) {
+      for (;;) pause();
+    }
+  }
+  SYS(mkdir("/tmp/many", 0700));
+  for (int i = 0; i < atoi(argv[5]); i++) {
+    char path[32];
+    snprintf(path, sizeof path, "/tmp/many/%d", i);
+    close(SYS(open(path, O_CREAT | O_WRONLY, 0600)));
+  }
+  say("ready\n");
+  // The stack is random: were it used across the end of a page, each child would copy one more.
+  volatile char *rest = alloca(((uintptr_t)__builtin_frame_address(0) & 4095) + 1024);
+  *rest = 0;
+  return have_children(*argv[2], atoi(argv[3]), argv[0]);
 }
 
 // 60 MiB of private memory make the host process easy to find.
