@@ -2,6 +2,8 @@
 // At the first breakpoint rdi is the address of a name, at the second it is zero. Each such stretch is a line in FILE:
 //   NAME ADDRESS… with "!" behind those of instructions that lock memory and "@" behind host calls
 // unless a signal came in between. A native program: it watches Martlet from outside.
+#define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,6 +66,11 @@ int main(int argc, char **argv) {
   static bool seen[THREADS];
   FILE *out = argc > 2 ? fopen(argv[1], "we") : NULL;
   if (!out) return 2;
+  // All on one processor: waking another costs so much that a stretch would take half a second, and meet a timer's signal.
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  if (sched_setaffinity(0, sizeof one, &one) != 0) return 2;
   pid_t child = fork();
   if (child == 0) {
     ptrace(PTRACE_TRACEME, 0, 0, 0);
